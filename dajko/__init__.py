@@ -1,0 +1,63 @@
+"""dajko: studies of data-driven Wasserstein gradient flows.
+
+A PDE that is a Wasserstein gradient flow is stepped in time by the JKO scheme, and noisy measurements of the truth pull the
+solution back at every step (Pietschmann and Schlottbom). The public names are imported when they are first used, so that
+reading a configuration does not load a compiler.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+_HOMES = {
+    "Barenblatt": "dajko.profiles",
+    "DataTerm": "dajko.observation",
+    "DoubleWell": "dajko.energy",
+    "Energy": "dajko.energy",
+    "Entropy": "dajko.energy",
+    "Expectation": "dajko.observation",
+    "Gaussian": "dajko.profiles",
+    "Grid": "dajko.grid",
+    "Heat": "dajko.profiles",
+    "InputError": "dajko.errors",
+    "Linear": "dajko.energy",
+    "Mass": "dajko.observation",
+    "Mean": "dajko.observation",
+    "OrnsteinUhlenbeck": "dajko.profiles",
+    "PD3O": "dajko.solvers",
+    "PorousMedium": "dajko.energy",
+    "Quadratic": "dajko.energy",
+    "Sensors": "dajko.observation",
+    "Spread": "dajko.observation",
+    "Status": "dajko.solvers",
+    "Step": "dajko.solvers",
+    "Variance": "dajko.observation",
+    "evolve": "dajko.flow",
+    "jko_step": "dajko.flow",
+    "measure": "dajko.observation",
+    "open_study": "dajko.study.store",
+    "run_study": "dajko.study.run",
+}
+
+__version__ = "0.1.0"
+__all__ = ["__version__", *_HOMES]
+
+if TYPE_CHECKING:
+    from dajko.energy import DoubleWell, Energy, Entropy, Linear, PorousMedium, Quadratic
+    from dajko.errors import InputError
+    from dajko.flow import evolve, jko_step
+    from dajko.grid import Grid
+    from dajko.observation import DataTerm, Expectation, Mass, Mean, Sensors, Spread, Variance, measure
+    from dajko.profiles import Barenblatt, Gaussian, Heat, OrnsteinUhlenbeck
+    from dajko.solvers import PD3O, Status, Step
+    from dajko.study.run import run_study
+    from dajko.study.store import open_study
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'dajko' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

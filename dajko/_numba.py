@@ -1,0 +1,44 @@
+"""How kernels are compiled: one set of flags, one cache per machine and per state of the sources.
+
+Numba's cache looks at the file of a kernel only and misses edits in kernels that it calls. The cache directory is
+therefore named by a hash of all source files that have to do with kernels, and lies in the user's cache directory, so that
+many processes, and checkouts on a shared file system, neither collide nor read each other's machine code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import numba
+import platformdirs
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+# Sums may be reordered and products fused, which lets loops vectorise; NaN and infinity keep their meaning, so that a
+# diverging iteration is noticed.
+FASTMATH = {"reassoc", "contract"}
+
+
+def _cache_directory() -> Path:
+    package = Path(__file__).parent
+    digest = hashlib.sha256(f"{numba.__version__} {platform.python_version()}".encode())
+    for source in sorted(package.rglob("*.py")):
+        content = source.read_bytes()
+        if b"kernel" in content:
+            digest.update(content)
+    return Path(platformdirs.user_cache_dir("dajko")) / f"numba-{platform.node()}-{digest.hexdigest()[:16]}"
+
+
+if "NUMBA_CACHE_DIR" not in os.environ:
+    numba.config.CACHE_DIR = str(_cache_directory())  # type: ignore[attr-defined]
+
+
+def kernel(function: Function) -> Function:
+    """Compile ``function`` with Numba: no Python objects, cached, division as in NumPy, sums free to be reordered."""
+    compiled = numba.njit(cache=True, error_model="numpy", fastmath=FASTMATH)(function)
+    return cast("Function", compiled)

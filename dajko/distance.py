@@ -1,0 +1,76 @@
+"""Distances between densities: L1, L2 and the Wasserstein distance of order 2 in one dimension.
+
+All three compare shapes and masses as they are, except that the Wasserstein distance first divides each density by its mass.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from dajko._numba import kernel
+from dajko.grid import Array, Grid
+
+
+def l1(u: ArrayLike, v: ArrayLike, grid: Grid) -> Array:
+    """``int |u - v| dx`` over the last axis of arrays of shape ``(..., nx + 1)``."""
+    return grid.integrate(np.abs(np.asarray(u) - np.asarray(v)))
+
+
+def l2(u: ArrayLike, v: ArrayLike, grid: Grid) -> Array:
+    """``(int (u - v)^2 dx)^(1/2)`` over the last axis of arrays of shape ``(..., nx + 1)``."""
+    return np.sqrt(grid.integrate((np.asarray(u) - np.asarray(v)) ** 2))
+
+
+def w2(u: ArrayLike, v: ArrayLike, grid: Grid) -> Array:
+    """Wasserstein distance of order 2 over the last axis of arrays of the same shape ``(..., nx + 1)``.
+
+    A grid function stands for the density that is constant around each node, up to half way to its neighbours, so that its
+    mass is that of the trapezoidal rule. Its quantile function is then piecewise linear, and in one dimension
+    ``W2^2 = int_0^1 (Q_u - Q_v)^2 dq`` is integrated exactly. This is the usual distance, without the factor 1/2 of (2.1).
+    The result is NaN where a density is not finite or has no mass.
+    """
+    a, b = (np.ascontiguousarray(d, dtype=np.float64) for d in np.broadcast_arrays(u, v))
+    edges = np.concatenate([[grid.left], 0.5 * (grid.x[1:] + grid.x[:-1]), [grid.right]])
+    out = np.empty(a.shape[:-1])
+    n = grid.nx + 1
+    _w2_rows(a.reshape(-1, n), b.reshape(-1, n), grid.wx, edges, out.reshape(-1))
+    return out
+
+
+@kernel
+def _w2_rows(u: Array, v: Array, wx: Array, edges: Array, out: Array) -> None:
+    for i in range(out.size):
+        mass_u, mass_v = np.sum(wx * u[i]), np.sum(wx * v[i])
+        if mass_u > 0.0 and mass_v > 0.0:
+            out[i] = _w2(wx * u[i] / mass_u, wx * v[i] / mass_v, edges)
+        else:
+            out[i] = math.nan
+
+
+@kernel
+def _w2(p: Array, q: Array, edges: Array) -> float:
+    """W2 between measures that spread the masses ``p`` and ``q`` evenly over the cells between ``edges``."""
+    n = p.size
+    i, j = 0, 0  # cells
+    a, b = 0.0, 0.0  # mass of these cells that has been moved
+    total = 0.0
+    while True:
+        while i < n and p[i] - a <= 0.0:
+            i, a = i + 1, 0.0
+        while j < n and q[j] - b <= 0.0:
+            j, b = j + 1, 0.0
+        if i == n or j == n:
+            return math.sqrt(total)
+        moved = min(p[i] - a, q[j] - b)
+        slope_p, slope_q = (edges[i + 1] - edges[i]) / p[i], (edges[j + 1] - edges[j]) / q[j]
+        start = edges[i] + a * slope_p - edges[j] - b * slope_q
+        end = start + moved * (slope_p - slope_q)
+        total += moved * (start * start + start * end + end * end) / 3.0
+        # One of the two cells is used up; saying so exactly keeps rounding from leaving a sliver of it.
+        if p[i] - a <= q[j] - b:
+            i, a, b = i + 1, 0.0, b + moved
+        else:
+            j, b, a = j + 1, 0.0, a + moved

@@ -1,0 +1,226 @@
+"""Driving energies: internal energy, potential energy; value, first variation and Hessian.
+
+Pietschmann and Schlottbom, (1.6), (4.1) and (4.16)::
+
+    F(u) = sum_j wx_j (U(u_j) + V_j u_j)
+
+The first variation is the gradient in the weighted inner product of space, ``dF/du_j = U'(u_j) + V_j``. (The gradient
+(4.16) on the space-time grid is this divided by the weight of the last level; that factor belongs to the solvers.)
+
+One number says which internal energy a kernel works with, the exponent ``m`` of (5.3): ``u^m / (m - 1)`` for ``m > 1``,
+``u log u`` for ``m = 1``, and none for ``m = 0``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from dajko._numba import kernel
+from dajko.errors import InputError
+from dajko.grid import Array, Grid
+
+NO_INTERNAL_ENERGY = 0.0
+ENTROPY_EXPONENT = 1.0
+
+
+@kernel
+def internal(u: float, m: float) -> float:
+    """U(u) of (5.3)."""
+    if m == 0.0:
+        return 0.0
+    if m == 1.0:
+        return u * math.log(u) if u > 0.0 else 0.0
+    if m == 2.0:
+        return u * u
+    return float(u**m / (m - 1.0))
+
+
+@kernel
+def internal_slope(u: float, m: float) -> float:
+    """U'(u); minus infinity at u = 0 for the entropy."""
+    if m == 0.0:
+        return 0.0
+    if m == 1.0:
+        return math.log(u) + 1.0 if u > 0.0 else -math.inf
+    if m == 2.0:
+        return 2.0 * u
+    return float(m / (m - 1.0) * u ** (m - 1.0))
+
+
+@kernel
+def internal_curvature(u: float, m: float) -> float:
+    """U''(u); infinite at u = 0 for m < 2."""
+    if m == 0.0:
+        return 0.0
+    if m == 2.0:
+        return 2.0
+    if u <= 0.0:
+        return 0.0 if m > 2.0 else math.inf
+    if m == 1.0:
+        return 1.0 / u
+    return float(m * u ** (m - 2.0))
+
+
+@dataclass(frozen=True)
+class PorousMedium:
+    """Internal energy ``U(u) = u^m / (m - 1)`` of the porous medium equation, (5.3).
+
+    Parameters
+    ----------
+    m : float
+        Exponent, greater than 1.
+    """
+
+    m: float
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.m) and self.m > 1):
+            raise InputError(f"the exponent m of a porous medium energy must be greater than 1, got {self.m}")
+
+    @property
+    def exponent(self) -> float:
+        """The exponent that tells kernels which internal energy this is."""
+        return float(self.m)
+
+
+@dataclass(frozen=True)
+class Entropy:
+    """Internal energy ``U(u) = u log u`` of linear diffusion, (5.3) with m = 1."""
+
+    @property
+    def exponent(self) -> float:
+        """The exponent that tells kernels which internal energy this is."""
+        return ENTROPY_EXPONENT
+
+
+@dataclass(frozen=True)
+class Quadratic:
+    """Potential ``V(x) = stiffness (x - center)^2 / 2`` (Ornstein-Uhlenbeck)."""
+
+    stiffness: float = 1.0
+    center: float = 0.0
+
+    def __call__(self, x: Array) -> Array:
+        return np.asarray(0.5 * self.stiffness * (x - self.center) ** 2)
+
+
+@dataclass(frozen=True)
+class DoubleWell:
+    """Potential ``V(x) = height ((x - center)^2 / distance^2 - 1)^2``, with minima at ``center +- distance``."""
+
+    height: float = 1.0
+    distance: float = 1.0
+    center: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not self.distance > 0:
+            raise InputError(f"the distance of a double well must be greater than 0, got {self.distance}")
+
+    def __call__(self, x: Array) -> Array:
+        return np.asarray(self.height * ((x - self.center) ** 2 / self.distance**2 - 1.0) ** 2)
+
+
+@dataclass(frozen=True)
+class Linear:
+    """Potential ``V(x) = slope x`` (drift with constant velocity ``-slope``)."""
+
+    slope: float
+
+    def __call__(self, x: Array) -> Array:
+        return np.asarray(self.slope * x)
+
+
+InternalEnergy = PorousMedium | Entropy
+Potential = Callable[[Array], ArrayLike] | ArrayLike
+
+
+@dataclass(frozen=True, eq=False)
+class Energy:
+    """Driving energy ``F(u) = int U(u) + V u dx``, (1.6) without interaction.
+
+    Parameters
+    ----------
+    internal : PorousMedium, Entropy or None
+        Internal energy U.
+    potential : callable, array of shape (nx + 1,) or None
+        Potential V, evaluated at the nodes of the grid.
+    """
+
+    internal: InternalEnergy | None = None
+    potential: Potential | None = None
+
+    def __post_init__(self) -> None:
+        if self.internal is not None and not isinstance(self.internal, InternalEnergy):
+            raise InputError(f"internal must be PorousMedium(m), Entropy() or None, got {self.internal!r}")
+
+    @property
+    def exponent(self) -> float:
+        """Exponent of the internal energy; 1 for the entropy, 0 without internal energy."""
+        return NO_INTERNAL_ENERGY if self.internal is None else self.internal.exponent
+
+    def potential_on(self, grid: Grid) -> Array:
+        """Potential at the nodes, shape ``(nx + 1,)``.
+
+        Raises
+        ------
+        InputError
+            If the potential has the wrong shape or is not finite somewhere.
+        """
+        if self.potential is None:
+            return np.zeros(grid.nx + 1)
+        given = self.potential(grid.x) if callable(self.potential) else self.potential
+        try:
+            values = np.array(given, dtype=np.float64)
+        except (TypeError, ValueError):
+            raise InputError(f"potential must be {grid.nx + 1} numbers or a function of x") from None
+        if values.ndim == 0:
+            values = np.full(grid.nx + 1, float(values))
+        if values.shape != (grid.nx + 1,):
+            raise InputError(f"potential must have the shape ({grid.nx + 1},) of the grid, got {values.shape}")
+        if not np.isfinite(values).all():
+            raise InputError("potential must be finite at every node of the grid")
+        return values
+
+    def value(self, density: ArrayLike, grid: Grid) -> float:
+        """Energy ``F_h`` of (4.1) of a density of shape ``(nx + 1,)``."""
+        u = np.asarray(density, dtype=np.float64)
+        return float(grid.integrate(_internal(u, self.exponent) + self.potential_on(grid) * u))
+
+    def first_variation(self, density: ArrayLike, grid: Grid) -> Array:
+        """``U'(u) + V`` at the nodes, shape ``(nx + 1,)``."""
+        u = np.asarray(density, dtype=np.float64)
+        return np.asarray(_internal_slope(u, self.exponent) + self.potential_on(grid))
+
+    def hessian_product(self, density: ArrayLike, direction: ArrayLike) -> Array:
+        """Derivative of :meth:`first_variation` in a direction, ``U''(u) h``, shape ``(nx + 1,)``."""
+        u = np.asarray(density, dtype=np.float64)
+        return np.asarray(_internal_curvature(u, self.exponent) * np.asarray(direction, dtype=np.float64))
+
+
+@kernel
+def _internal(u: Array, m: float) -> Array:
+    result = np.empty_like(u)
+    for j in range(u.size):
+        result[j] = internal(u[j], m)
+    return result
+
+
+@kernel
+def _internal_slope(u: Array, m: float) -> Array:
+    result = np.empty_like(u)
+    for j in range(u.size):
+        result[j] = internal_slope(u[j], m)
+    return result
+
+
+@kernel
+def _internal_curvature(u: Array, m: float) -> Array:
+    result = np.empty_like(u)
+    for j in range(u.size):
+        result[j] = internal_curvature(u[j], m)
+    return result

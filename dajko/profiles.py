@@ -1,0 +1,145 @@
+"""Densities in closed form: initial data and exact solutions.
+
+A profile is called with positions and a time and gives the density there: ``profile(x, t=0.0)``. Profiles that solve a PDE
+depend on the time; the others ignore it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from scipy.special import beta
+
+from dajko.errors import InputError
+from dajko.grid import Array
+
+
+class Profile(Protocol):
+    """A density in closed form."""
+
+    def __call__(self, x: Array, t: float = 0.0) -> Array:
+        """Density at positions ``x`` (any shape) and time ``t``."""
+
+
+def _positive(owner: str, **values: float) -> None:
+    for name, value in values.items():
+        if not (math.isfinite(value) and value > 0):
+            raise InputError(f"{name} of a {owner} profile must be greater than 0, got {value}")
+
+
+@dataclass(frozen=True)
+class Barenblatt:
+    """Self-similar solution of the porous medium equation, (5.4), shifted in space and time as in (5.5).
+
+    With ``s = t + time_shift + t0`` and ``y = x - shift``::
+
+        u(x, t) = s^(-1/(m+1)) (C - (m-1)/(2m(m+1)) y^2 s^(-2/(m+1)))_+^(1/(m-1))
+
+    Parameters
+    ----------
+    m : float
+        Exponent, greater than 1.
+    c : float
+        The constant C. The default is the paper's, which for m = 2 gives mass 2.
+    t0 : float
+        Age of the solution at ``t = 0`` and ``time_shift = 0``.
+    shift, time_shift : float
+        The shifts of (5.5).
+    """
+
+    m: float = 2.0
+    c: float = (3.0 / 16.0) ** (1.0 / 3.0)
+    t0: float = 1e-3
+    shift: float = 0.0
+    time_shift: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.m) and self.m > 1):
+            raise InputError(f"m of a Barenblatt profile must be greater than 1, got {self.m}")
+        _positive("Barenblatt", c=self.c, t0=self.t0)
+        if not self.time_shift + self.t0 > 0:
+            raise InputError(f"time_shift of a Barenblatt profile must be greater than -t0, got {self.time_shift}")
+
+    @property
+    def _kappa(self) -> float:
+        return (self.m - 1.0) / (2.0 * self.m * (self.m + 1.0))
+
+    @property
+    def mass(self) -> float:
+        """Integral over the real line, the same at all times."""
+        power = 1.0 / (self.m - 1.0)
+        return float(self.c ** (power + 0.5) * self._kappa**-0.5 * beta(0.5, power + 1.0))
+
+    def radius(self, t: float = 0.0) -> float:
+        """Half the width of the support."""
+        age: float = (t + self.time_shift + self.t0) ** (1.0 / (self.m + 1.0))
+        return math.sqrt(self.c / self._kappa) * age
+
+    def __call__(self, x: Array, t: float = 0.0) -> Array:
+        s = (t + self.time_shift + self.t0) ** (-1.0 / (self.m + 1.0))
+        y = (np.asarray(x) - self.shift) * s
+        return np.asarray(s * np.maximum(self.c - self._kappa * y**2, 0.0) ** (1.0 / (self.m - 1.0)))
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """``mass`` times the normal density with mean ``mean`` and standard deviation ``std``, at all times."""
+
+    mean: float = 0.0
+    std: float = 0.1
+    mass: float = 1.0
+
+    def __post_init__(self) -> None:
+        _positive("Gaussian", std=self.std, mass=self.mass)
+
+    def __call__(self, x: Array, t: float = 0.0) -> Array:
+        return self.mass * _normal(np.asarray(x), self.mean, self.std**2)
+
+
+@dataclass(frozen=True)
+class Heat:
+    """Solution of the heat equation from a Gaussian: its variance grows by ``2 t``."""
+
+    mean: float = 0.0
+    std: float = 0.1
+    mass: float = 1.0
+
+    def __post_init__(self) -> None:
+        _positive("Heat", std=self.std, mass=self.mass)
+
+    def __call__(self, x: Array, t: float = 0.0) -> Array:
+        return self.mass * _normal(np.asarray(x), self.mean, self.std**2 + 2.0 * t)
+
+
+@dataclass(frozen=True)
+class OrnsteinUhlenbeck:
+    """Solution of the Fokker-Planck equation with entropy and ``V = stiffness (x - center)^2 / 2``, from a Gaussian.
+
+    The mean tends to ``center`` and the variance to ``1 / stiffness``, with the rates ``stiffness`` and ``2 stiffness``.
+    """
+
+    stiffness: float = 1.0
+    center: float = 0.0
+    mean: float = 0.0
+    std: float = 0.1
+    mass: float = 1.0
+
+    def __post_init__(self) -> None:
+        _positive("OrnsteinUhlenbeck", stiffness=self.stiffness, std=self.std, mass=self.mass)
+
+    def moments(self, t: float) -> tuple[float, float]:
+        """Mean and variance of the normalised density at time ``t``."""
+        decay = math.exp(-self.stiffness * t)
+        mean = self.center + (self.mean - self.center) * decay
+        return mean, self.std**2 * decay**2 + (1.0 - decay**2) / self.stiffness
+
+    def __call__(self, x: Array, t: float = 0.0) -> Array:
+        mean, variance = self.moments(t)
+        return self.mass * _normal(np.asarray(x), mean, variance)
+
+
+def _normal(x: Array, mean: float, variance: float) -> Array:
+    return np.asarray(np.exp(-0.5 * (x - mean) ** 2 / variance) / math.sqrt(2.0 * math.pi * variance))

@@ -1,0 +1,209 @@
+"""What one daJKO step is: the discrete problem, its objective, and what a solver returns.
+
+With ``rho_0`` prescribed, the step minimises over densities ``rho[k, j]`` and fluxes ``m[k, j]`` on the space-time grid::
+
+    sum_k sum_j wt_k wx_j Phi(rho, m)  +  tau E_h(rho_nt),      E_h = F_h + |B_h - v|^2 / (2 theta)
+
+subject to the continuity equation (4.3)-(4.5) without flux at the ends (4.6). ``Phi = m^2 / (2 rho)``, so the first sum is
+half the squared Wasserstein distance and the objective is that of the implicit Euler step of ``du/dt = div(u grad dE/du)``.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from dajko._numba import kernel
+from dajko.energy import Energy, internal, internal_slope
+from dajko.errors import InputError
+from dajko.grid import Array, Grid
+from dajko.observation import DataTerm, Operator, add_gradient, observe, operator
+
+
+class Status(enum.IntEnum):
+    """How a solve ended. The value 0 is kept for members of a study that have not been computed yet."""
+
+    PENDING = 0
+    CONVERGED = 1
+    NOT_CONVERGED = 2
+    FAILED = 3
+
+    @property
+    def message(self) -> str:
+        """A sentence that says what happened and what can be done."""
+        return _MESSAGES[self]
+
+    @staticmethod
+    def flags() -> dict[str, Any]:
+        """CF attributes of a variable that holds statuses."""
+        return {
+            "flag_values": np.array(list(Status), dtype=np.int8),
+            "flag_meanings": " ".join(s.name.lower() for s in Status),
+        }
+
+
+_MESSAGES = {
+    Status.PENDING: "not computed yet",
+    Status.CONVERGED: "converged",
+    Status.NOT_CONVERGED: "the iteration limit was reached before the stopping rule was met; raise "
+    "solver.max_iterations, loosen solver.tol, or enlarge theta",
+    Status.FAILED: "the iterates stopped being finite numbers; check the energy and the data, or take smaller solver steps",
+}
+
+
+class Objective(NamedTuple):
+    """The energy ``E_h`` of a step on a grid, as kernels read it."""
+
+    exponent: float
+    potential: Array  # (nx + 1,)
+    operator: Operator
+    data: Array  # (numbers,)
+    inverse_theta: float  # 0 without data
+
+
+@kernel
+def energy_value(objective: Objective, u: Array, misfit: Array) -> float:
+    """``E_h(u)``; ``misfit``, shape ``(numbers,)``, receives ``B_h(u) - v``."""
+    wx = objective.operator.wx
+    total = 0.0
+    for j in range(u.size):
+        total += wx[j] * (internal(u[j], objective.exponent) + objective.potential[j] * u[j])
+    if objective.data.size > 0:
+        observe(objective.operator, u, misfit)
+        for i in range(misfit.size):
+            misfit[i] -= objective.data[i]
+            total += 0.5 * objective.inverse_theta * misfit[i] ** 2
+    return total
+
+
+@kernel
+def energy_gradient(objective: Objective, u: Array, misfit: Array, with_internal: bool, with_data: bool, out: Array) -> None:
+    """Gradient of ``E_h`` at ``u`` in the weighted inner product of space, with or without two of its parts.
+
+    ``misfit`` is what :func:`energy_value` left there.
+    """
+    for j in range(u.size):
+        out[j] = objective.potential[j]
+    if with_internal:
+        for j in range(u.size):
+            out[j] += internal_slope(u[j], objective.exponent)
+    if with_data and misfit.size > 0:
+        add_gradient(objective.operator, u, misfit * objective.inverse_theta, out)
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """One daJKO step on a grid, checked.
+
+    Parameters
+    ----------
+    density : array of shape (nx + 1,)
+        Previous density: finite, nonnegative, of positive mass.
+    energy : Energy
+    grid : Grid
+    tau : float
+        Time step, greater than 0.
+    data : DataTerm or None
+
+    Raises
+    ------
+    InputError
+        If one of them cannot be used.
+    """
+
+    density: ArrayLike
+    energy: Energy
+    grid: Grid
+    tau: float
+    data: DataTerm | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "density", self.grid.check_density(self.density))
+        if not (isinstance(self.tau, int | float | np.number) and math.isfinite(self.tau) and self.tau > 0):
+            raise InputError(f"tau must be greater than 0 and finite, got {self.tau!r}")
+        if self.data is not None and np.ndim(self.data.values) != 1:
+            raise InputError(f"the data of one step must be one row of values, got shape {np.shape(self.data.values)}")
+
+    @property
+    def initial(self) -> Array:
+        """The previous density as an array."""
+        return np.asarray(self.density)
+
+    @cached_property
+    def objective(self) -> Objective:
+        """The energy ``E_h`` for kernels."""
+        data = None if self.data is None else self.data.at_step(0)
+        return Objective(
+            self.energy.exponent,
+            self.energy.potential_on(self.grid),
+            operator(() if data is None else data.observations, self.grid),
+            np.zeros(0) if data is None else np.asarray(data.values, dtype=np.float64),
+            0.0 if data is None else 1.0 / float(data.theta),
+        )
+
+    def combined_energy(self, density: ArrayLike) -> float:
+        """``E_h`` of section 4.2, data term included, without the factor tau."""
+        u = np.ascontiguousarray(density, dtype=np.float64)
+        return float(energy_value(self.objective, u, np.empty(self.objective.data.size)))
+
+    def value(self, path: Path) -> float:
+        """The objective that a step minimises; infinite where a flux leaves vacuum."""
+        rho, m = path.density, path.flux
+        with np.errstate(divide="ignore", invalid="ignore"):
+            phi = np.where(rho > 0, 0.5 * m**2 / rho, np.where(m == 0, 0.0, np.inf))
+        weighted = phi[self.grid.wt > 0].T @ self.grid.wt[self.grid.wt > 0]
+        return float(self.grid.integrate(weighted)) + self.tau * self.combined_energy(rho[-1])
+
+
+@dataclass(frozen=True, eq=False)
+class Path:
+    """Densities and fluxes over artificial time, both of shape ``(nt + 1, nx + 1)``; the flux of level 0 is 0."""
+
+    density: Array
+    flux: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """What a solver returns for one daJKO step.
+
+    Attributes
+    ----------
+    path : Path
+        The transport from the previous density to the new one.
+    status : Status
+    iterations : int
+    residuals : mapping from str to float
+        What the stopping rule looked at, and how far the constraints are violated.
+    residual : float
+        The largest quantity that the stopping rule compares with the tolerance.
+    message : str
+        One sentence for people.
+    warm_start : object
+        What the same solver may start the next step from.
+    """
+
+    path: Path
+    status: Status
+    iterations: int
+    residuals: Mapping[str, float]
+    residual: float
+    message: str
+    warm_start: Any = field(default=None, repr=False)
+
+    @property
+    def density(self) -> Array:
+        """The new density, shape ``(nx + 1,)``."""
+        return np.asarray(self.path.density[-1])
+
+    @property
+    def converged(self) -> bool:
+        """Whether the solver met its stopping rule."""
+        return self.status == Status.CONVERGED
