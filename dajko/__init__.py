@@ -34,7 +34,7 @@ _HOMES = {
     "evolve": "dajko.flow",
     "jko_step": "dajko.flow",
     "measure": "dajko.observation",
-    "open_study": "dajko.study.store",
+    "open_study": "dajko.study.labelled",
     "run_study": "dajko.study.run",
 }
 
@@ -49,8 +49,8 @@ if TYPE_CHECKING:
     from dajko.observation import DataTerm, Expectation, Mass, Mean, Sensors, Spread, Variance, measure
     from dajko.profiles import Barenblatt, Gaussian, Heat, OrnsteinUhlenbeck
     from dajko.solvers import PD3O, Status, Step
+    from dajko.study.labelled import open_study
     from dajko.study.run import run_study
-    from dajko.study.store import open_study
 
 
 def __getattr__(name: str) -> Any:

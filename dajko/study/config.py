@@ -1,0 +1,120 @@
+"""The configuration of studies: pydantic models, the one definition behind errors, JSON Schema and reference.
+
+Nothing here computes anything; :mod:`dajko.study.experiment` builds grids, energies and data from these models.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Annotated, Literal
+
+from pydantic import Field, PositiveInt, model_validator
+from pydantic_core import PydanticCustomError
+
+from dajko.study.ingredients import (
+    GridConfig,
+    ModelConfig,
+    NoiseConfig,
+    NonNegative,
+    ObservationsConfig,
+    PD3OConfig,
+    Positive,
+    Strict,
+    TimeConfig,
+    TruthConfig,
+)
+from dajko.study.variation import EnsembleConfig, Values
+
+SCHEMA_VERSION = 1
+
+StudyName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=80)]
+
+
+class StoreConfig(Strict):
+    """Which fields are kept."""
+
+    density: Literal["all", "final", "none"] = Field(
+        "all", description="Times at which densities and truth are kept; errors and observations are kept at all times."
+    )
+
+
+class ReportConfig(Strict):
+    """What the report shows."""
+
+    times: list[NonNegative] | None = Field(None, description="Times of the density figure; a few by default.")
+    reference: Literal["truth", "finest"] = Field(
+        "truth", description="What convergence is measured against: the truth, or the finest run of the sweep."
+    )
+
+
+class StudyConfig(Strict):
+    """One study: a twin experiment, what varies in it, and what is kept."""
+
+    title: str = ""
+    truth: TruthConfig
+    model: ModelConfig
+    grid: GridConfig
+    time: TimeConfig
+    observations: ObservationsConfig
+    noise: NoiseConfig = NoiseConfig()
+    theta: Annotated[float, Field(gt=0, allow_inf_nan=True)] = Field(
+        description="Weight of the data term, as in section 4.2 of the paper; .inf switches the data off."
+    )
+    solver: PD3OConfig = PD3OConfig()
+    sweep: dict[str, Values] = Field(default_factory=dict, description="Dotted keys and their values; all combinations.")
+    zip: dict[str, Values] = Field(default_factory=dict, description="Dotted keys that vary together, as one axis.")
+    limits: bool = Field(False, description="Add to a sweep over theta the limits of the scheme: model only, and data only.")
+    ensemble: EnsembleConfig = EnsembleConfig()
+    store: StoreConfig = StoreConfig()
+    block: PositiveInt | None = Field(None, description="Cells in one task and one chunk; estimated by default.")
+    slabs: PositiveInt = Field(1, description="Snakemake jobs that share the study.")
+    report: ReportConfig = ReportConfig()
+
+
+# Keys that say how a study is run or shown, not what it computes: they may change without a cell being computed again.
+NOT_COMPUTED = ("title", "block", "slabs", "report")
+# Keys that a sweep cannot vary, because they say what the study is.
+NOT_SWEPT = (*NOT_COMPUTED, "sweep", "zip", "limits", "ensemble", "store")
+
+
+def study_hash(study: StudyConfig) -> str:
+    """Hash of everything in a study that decides what is computed."""
+    content = study.model_dump(mode="json", exclude=set(NOT_COMPUTED))
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+# --- clusters and the file ------------------------------------------------------------------------------------------------
+
+
+class LocalCluster(Strict):
+    """Processes on this machine, one thread each."""
+
+    kind: Literal["local"] = "local"
+    workers: PositiveInt | None = Field(None, description="Number of processes; by default as many as there are cores.")
+
+
+class SchedulerAddress(Strict):
+    """A Dask scheduler that is running already."""
+
+    kind: Literal["scheduler"]
+    address: str | None = Field(None, description="For example tcp://10.0.0.1:8786.")
+    file: str | None = Field(None, description="A scheduler file, as `dask scheduler --scheduler-file` writes it.")
+    wait: Positive = Field(60.0, description="Seconds to wait for the first worker.")
+
+    @model_validator(mode="after")
+    def _one(self) -> SchedulerAddress:
+        if (self.address is None) == (self.file is None):
+            raise PydanticCustomError("cluster", "give either address or file, not both and not neither")
+        return self
+
+
+ClusterConfig = Annotated[LocalCluster | SchedulerAddress, Field(discriminator="kind")]
+
+
+class StudyFile(Strict):
+    """A file of studies."""
+
+    studies: Annotated[dict[StudyName, StudyConfig], Field(min_length=1)]
+    cluster: ClusterConfig = LocalCluster()
+    results: str = Field("results", min_length=1, description="Directory that the stores and reports go to.")

@@ -1,0 +1,307 @@
+"""One cell as numbers: truth, data and the daJKO flow of a twin experiment, and how far it is from the truth."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dajko import distance, profiles
+from dajko import energy as energies
+from dajko.errors import InputError
+from dajko.flow import Trajectory, trajectory
+from dajko.grid import Array, Grid
+from dajko.observation import DataTerm, Observation, Sensors, as_observation, measure
+from dajko.solvers import PD3O, Solver, Status
+from dajko.study.config import StudyConfig
+from dajko.study.ingredients import (
+    ArrayConfig,
+    EnergyConfig,
+    ExactTruth,
+    InitialConfig,
+    PD3OConfig,
+    PorousMediumConfig,
+    PotentialConfig,
+    ProfileConfig,
+    SensorsConfig,
+    SolvedTruth,
+    ValuesConfig,
+)
+
+_PROFILES: dict[str, Callable[..., profiles.Profile]] = {
+    "barenblatt": profiles.Barenblatt,
+    "gaussian": profiles.Gaussian,
+    "heat": profiles.Heat,
+    "ornstein_uhlenbeck": profiles.OrnsteinUhlenbeck,
+}
+
+_POTENTIALS: dict[str, Callable[..., Callable[[Array], Array]]] = {
+    "quadratic": energies.Quadratic,
+    "double_well": energies.DoubleWell,
+    "linear": energies.Linear,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Experiment:
+    """A twin experiment without its noise: what is true, what is measured, what the model believes."""
+
+    grid: Grid
+    energy: energies.Energy
+    initial: Array  # (nx + 1,)
+    tau: float
+    steps: int
+    observations: tuple[Observation, ...]
+    has_data: NDArray[np.bool_]  # (steps + 1,)
+    theta: float
+    solver: Solver
+    truth: Array  # (steps + 1, nx + 1)
+    data_exact: Array  # (steps + 1, numbers)
+    noise_std: Array  # (numbers,)
+
+    def data(self, generator: np.random.Generator) -> Array:
+        """Noisy data of one member, shape ``(steps + 1, numbers)``, NaN where there is none.
+
+        Random numbers are drawn for every step in the order of time, so that a longer study keeps the data of a shorter one.
+        """
+        noise = generator.standard_normal((self.steps, self.noise_std.size)) * self.noise_std
+        data = np.full_like(self.data_exact, np.nan)
+        data[1:] = self.data_exact[1:] + noise
+        data[~self.has_data] = np.nan
+        return data
+
+
+def build(study: StudyConfig, prefix: str) -> Experiment:
+    """The twin experiment of one cell.
+
+    Parameters
+    ----------
+    study : StudyConfig
+        With swept values and draws put in.
+    prefix : str
+        Dotted key of the study, for messages.
+
+    Raises
+    ------
+    InputError
+        If the densities, the potential or the sensors do not fit the grid.
+    """
+    grid, energy, initial = _model(study, prefix)
+    content = study.model_dump_json(include={"truth", "grid", "time", "observations"})
+    truth, data_exact, scale = _truth(_TruthRequest(content, study, prefix))
+    has_data = _has_data(study, prefix)
+    rms = np.sqrt(np.mean(scale[has_data] ** 2, axis=0))
+    noise_std = study.noise.level * (rms if study.noise.relative else np.ones_like(rms))
+    return Experiment(
+        grid=grid,
+        energy=energy,
+        initial=initial,
+        tau=study.time.tau,
+        steps=study.time.count,
+        observations=_observations(study, grid, prefix),
+        has_data=has_data,
+        theta=study.theta,
+        solver=_solver(study.solver),
+        truth=truth,
+        data_exact=data_exact,
+        noise_std=noise_std,
+    )
+
+
+def check(study: StudyConfig, prefix: str) -> None:
+    """Check everything of a cell that can be checked without solving.
+
+    Raises
+    ------
+    InputError
+        If the densities, the potential or the sensors do not fit the grid.
+    """
+    grid, _, _ = _model(study, prefix)
+    _has_data(study, prefix)
+    if isinstance(study.truth, ExactTruth):
+        build(study, prefix)
+    else:
+        own_grid = _truth_grid(study, study.truth)
+        _density(study.truth.initial, own_grid, f"{prefix}.truth.initial")
+        _check_potential(_energy(study.truth.energy), own_grid, f"{prefix}.truth.energy.potential")
+        _observations(study, grid, prefix)
+
+
+def _model(study: StudyConfig, prefix: str) -> tuple[Grid, energies.Energy, Array]:
+    grid, energy = _grid(study), _energy(study.model.energy)
+    _check_potential(energy, grid, f"{prefix}.model.energy.potential")
+    initial = _density(study.model.initial, grid, f"{prefix}.model.initial")
+    if study.model.mass is not None:
+        initial = initial * (study.model.mass / float(grid.integrate(initial)))
+    return grid, energy, initial
+
+
+def _check_potential(energy: energies.Energy, grid: Grid, where: str) -> None:
+    try:
+        energy.potential_on(grid)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
+
+
+def _has_data(study: StudyConfig, prefix: str) -> NDArray[np.bool_]:
+    """Which times have data, shape ``(steps + 1,)``; step n leads to time n tau, so the initial time has none."""
+    steps, first, every = study.time.count, study.observations.first, study.observations.every
+    if first > steps:
+        raise InputError(f"{prefix}.observations.first: must be at most the number of steps, {steps}, got {first}")
+    step = np.arange(steps + 1)
+    return (step >= first) & ((step - first) % every == 0)
+
+
+def simulate(experiment: Experiment, generator: np.random.Generator) -> dict[str, Any]:
+    """Run one cell.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    generator : numpy.random.Generator
+        Source of the noise.
+
+    Returns
+    -------
+    dict
+        The variables of the store for this cell, with the time along the first axis.
+    """
+    e = experiment
+    data = e.data(generator)
+    term = DataTerm(e.observations, data[1:], e.theta)
+    started = time.perf_counter()
+    run = trajectory(e.initial, e.energy, e.grid, e.tau, e.steps, term, e.solver)
+    seconds = time.perf_counter() - started
+    return {
+        "density": run.density,
+        "truth": e.truth,
+        "data": data,
+        "data_exact": e.data_exact,
+        "observed": _observed(e, run),
+        "error_l1": distance.l1(run.density, e.truth, e.grid),
+        "error_l2": distance.l2(run.density, e.truth, e.grid),
+        "error_w2": distance.w2(run.density, e.truth, e.grid),
+        "energy": run.energy,
+        "mass": run.mass,
+        "iterations": run.iterations,
+        "residual": run.residual,
+        "step_status": run.status,
+        "solve_time": seconds,
+        "status": run.worst_status,
+    }
+
+
+def _observed(e: Experiment, run: Trajectory) -> Array:
+    known = run.status != Status.FAILED
+    known &= run.status != Status.PENDING
+    observed = np.full_like(e.data_exact, np.nan)
+    observed[known] = measure(e.observations, run.density[known], e.grid)
+    return observed
+
+
+# --- truth ----------------------------------------------------------------------------------------------------
+
+
+class TruthError(RuntimeError):
+    """The truth of a cell could not be computed; the cells that need it fail with this message."""
+
+
+@dataclass(frozen=True)
+class _TruthRequest:
+    """The part of a study that decides its truth, as a key for the cache, with the study itself."""
+
+    content: str
+    study: StudyConfig = field(compare=False)
+    prefix: str = field(compare=False)
+
+
+@lru_cache(maxsize=64)
+def _truth(request: _TruthRequest) -> tuple[Array, Array, Array]:
+    """Truth on the model's grid, exact data, and the size of the signal, at each time. Most cells share one truth."""
+    study, prefix = request.study, request.prefix
+    grid, steps, tau = _grid(study), study.time.count, study.time.tau
+    if isinstance(study.truth, ExactTruth):
+        own_grid = grid
+        profile = _profile(study.truth.solution, f"{prefix}.truth.solution")
+        densities = np.array([profile(grid.x, n * tau) for n in range(steps + 1)])
+        for density in densities:
+            grid.check_density(density, f"{prefix}.truth.solution")
+    else:
+        own_grid = _truth_grid(study, study.truth)
+        density = _density(study.truth.initial, own_grid, f"{prefix}.truth.initial")
+        energy, substeps = _energy(study.truth.energy), study.truth.substeps
+        run = trajectory(density, energy, own_grid, tau / substeps, steps * substeps, None, _solver(study.truth.solver))
+        if run.worst_status != Status.CONVERGED:
+            bad = int(np.argmax(run.status == run.worst_status))
+            raise TruthError(f"the truth could not be computed: step {bad}: {run.worst_status.message}")
+        densities = run.density[::substeps]
+    observations = _observations(study, own_grid, prefix)
+    exact = measure(observations, densities, own_grid)
+    scale = np.empty_like(exact)
+    at = 0
+    for observation in observations:
+        numbers = slice(at, at + len(observation.labels))
+        scale[:, numbers] = observation.scale(densities, exact[:, numbers], own_grid)[:, None]
+        at = numbers.stop
+    if own_grid is not grid:
+        densities = np.array([np.interp(grid.x, own_grid.x, u) for u in densities])
+    return densities, exact, scale
+
+
+def _truth_grid(study: StudyConfig, truth: SolvedTruth) -> Grid:
+    own = study.grid
+    return Grid(own.left, own.right, truth.nx or 2 * own.nx, truth.nt or own.nt, own.time_rule)
+
+
+# --- from configuration to objects ----------------------------------------------------------------------------
+
+
+def _grid(study: StudyConfig) -> Grid:
+    return Grid(**study.grid.model_dump())
+
+
+def _solver(config: PD3OConfig) -> Solver:
+    return PD3O(**config.model_dump(exclude={"name"}))
+
+
+def _energy(config: EnergyConfig) -> energies.Energy:
+    internal: energies.InternalEnergy | None = None
+    if config.internal is not None:
+        porous = isinstance(config.internal, PorousMediumConfig)
+        internal = energies.PorousMedium(config.internal.m) if porous else energies.Entropy()
+    return energies.Energy(internal, None if config.potential is None else _potential(config.potential))
+
+
+def _potential(config: PotentialConfig) -> energies.Potential:
+    if isinstance(config, ArrayConfig):
+        return np.array(config.values)
+    return _POTENTIALS[config.form](**config.model_dump(exclude={"form"}))
+
+
+def _profile(config: ProfileConfig, where: str) -> profiles.Profile:
+    try:
+        return _PROFILES[config.profile](**config.model_dump(exclude={"profile"}))
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
+
+
+def _density(config: InitialConfig, grid: Grid, where: str) -> Array:
+    values = np.array(config.values) if isinstance(config, ValuesConfig) else _profile(config, where)(grid.x)
+    return grid.check_density(values, where)
+
+
+def _observations(study: StudyConfig, grid: Grid, prefix: str) -> tuple[Observation, ...]:
+    found: list[Observation] = []
+    for i, operator in enumerate(study.observations.operators):
+        try:
+            sensors = isinstance(operator, SensorsConfig)
+            found.append(Sensors(**operator.sensors.model_dump()) if sensors else as_observation(operator))
+            found[-1].footprints(grid)
+        except InputError as error:
+            raise InputError(f"{prefix}.observations.operators.{i}: {error}") from None
+    return tuple(found)

@@ -1,0 +1,273 @@
+"""The ingredients of a twin experiment as configuration: energies, densities, grid, time, solver, truth, data."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, FiniteFloat, PositiveInt, Tag, model_validator
+from pydantic_core import PydanticCustomError
+
+Positive = Annotated[FiniteFloat, Field(gt=0)]
+NonNegative = Annotated[FiniteFloat, Field(ge=0)]
+
+
+class Strict(BaseModel):
+    """Immutable, and every key must be known."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keys(cls, data: Any) -> Any:
+        if isinstance(data, dict):
+            allowed = [f.alias or name for name, f in cls.model_fields.items()]
+            for key in data:
+                if key not in allowed:
+                    raise PydanticCustomError(
+                        "unknown_key", "unknown key; allowed: {allowed}", {"key": str(key), "allowed": ", ".join(allowed)}
+                    )
+        return data
+
+
+# --- energies -------------------------------------------------------------------------------------------------------------
+
+
+class PorousMediumConfig(Strict):
+    """Internal energy u^m / (m - 1): porous medium diffusion."""
+
+    kind: Literal["porous_medium"]
+    m: Annotated[FiniteFloat, Field(gt=1)] = 2.0
+
+
+class EntropyConfig(Strict):
+    """Internal energy u log u: linear diffusion."""
+
+    kind: Literal["entropy"]
+
+
+class QuadraticConfig(Strict):
+    """Potential stiffness (x - center)^2 / 2."""
+
+    form: Literal["quadratic"]
+    stiffness: FiniteFloat = 1.0
+    center: FiniteFloat = 0.0
+
+
+class DoubleWellConfig(Strict):
+    """Potential height ((x - center)^2 / distance^2 - 1)^2."""
+
+    form: Literal["double_well"]
+    height: FiniteFloat = 1.0
+    distance: Positive = 1.0
+    center: FiniteFloat = 0.0
+
+
+class LinearConfig(Strict):
+    """Potential slope * x."""
+
+    form: Literal["linear"]
+    slope: FiniteFloat = 1.0
+
+
+class ArrayConfig(Strict):
+    """Potential given at the nodes of the grid."""
+
+    form: Literal["values"]
+    values: Annotated[list[FiniteFloat], Field(min_length=1)]
+
+
+InternalConfig = Annotated[PorousMediumConfig | EntropyConfig, Field(discriminator="kind")]
+PotentialConfig = Annotated[QuadraticConfig | DoubleWellConfig | LinearConfig | ArrayConfig, Field(discriminator="form")]
+
+
+class EnergyConfig(Strict):
+    """Driving energy F(u) = int U(u) + V u dx."""
+
+    internal: InternalConfig | None = Field(None, description="Internal energy U.")
+    potential: PotentialConfig | None = Field(None, description="Potential V.")
+
+
+# --- densities ------------------------------------------------------------------------------------------------------------
+
+
+class BarenblattConfig(Strict):
+    """Self-similar solution of the porous medium equation, shifted in space and time."""
+
+    profile: Literal["barenblatt"]
+    m: Annotated[FiniteFloat, Field(gt=1)] = 2.0
+    c: Positive = (3.0 / 16.0) ** (1.0 / 3.0)
+    t0: Positive = 1e-3
+    shift: FiniteFloat = 0.0
+    time_shift: FiniteFloat = 0.0
+
+
+class GaussianConfig(Strict):
+    """A normal density times a mass."""
+
+    profile: Literal["gaussian"]
+    mean: FiniteFloat = 0.0
+    std: Positive = 0.1
+    mass: Positive = 1.0
+
+
+class HeatConfig(Strict):
+    """Solution of the heat equation from a Gaussian."""
+
+    profile: Literal["heat"]
+    mean: FiniteFloat = 0.0
+    std: Positive = 0.1
+    mass: Positive = 1.0
+
+
+class OrnsteinUhlenbeckConfig(Strict):
+    """Solution of the Fokker-Planck equation with a quadratic potential, from a Gaussian."""
+
+    profile: Literal["ornstein_uhlenbeck"]
+    stiffness: Positive = 1.0
+    center: FiniteFloat = 0.0
+    mean: FiniteFloat = 0.0
+    std: Positive = 0.1
+    mass: Positive = 1.0
+
+
+class ValuesConfig(Strict):
+    """A density given at the nodes of the grid."""
+
+    profile: Literal["values"]
+    values: Annotated[list[NonNegative], Field(min_length=1)]
+
+
+ProfileConfig = Annotated[
+    BarenblattConfig | GaussianConfig | HeatConfig | OrnsteinUhlenbeckConfig, Field(discriminator="profile")
+]
+InitialConfig = Annotated[
+    BarenblattConfig | GaussianConfig | HeatConfig | OrnsteinUhlenbeckConfig | ValuesConfig, Field(discriminator="profile")
+]
+
+
+# --- grid, time, solver ---------------------------------------------------------------------------------------------------
+
+
+class GridConfig(Strict):
+    """Space-time grid of one step."""
+
+    left: FiniteFloat
+    right: FiniteFloat
+    nx: Annotated[int, Field(ge=4)] = 100
+    nt: Annotated[int, Field(ge=1)] = 10
+    time_rule: Literal["right", "trapezoid"] = "right"
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> GridConfig:
+        if not self.left < self.right:
+            raise PydanticCustomError(
+                "grid", "left must be less than right, got {a} and {b}", {"a": self.left, "b": self.right}
+            )
+        return self
+
+
+class TimeConfig(Strict):
+    """Time step, and either the number of steps or the end."""
+
+    tau: Positive
+    steps: PositiveInt | None = None
+    end: Positive | None = None
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> TimeConfig:
+        if (self.steps is None) == (self.end is None):
+            raise PydanticCustomError("time", "give either steps or end, not both and not neither")
+        if self.end is not None and (self.count < 1 or abs(self.count * self.tau - self.end) > 1e-6 * self.tau):
+            raise PydanticCustomError(
+                "time", "end must be a multiple of tau, got end {end} and tau {tau}", {"end": self.end, "tau": self.tau}
+            )
+        return self
+
+    @property
+    def count(self) -> int:
+        """Number of steps."""
+        if self.steps is not None:
+            return self.steps
+        assert self.end is not None
+        return round(self.end / self.tau)
+
+
+class PD3OConfig(Strict):
+    """Algorithm 1 of the paper."""
+
+    name: Literal["pd3o"] = "pd3o"
+    tol: Positive = 1e-5
+    max_iterations: PositiveInt = 200_000
+    primal_step: Positive | None = None
+    dual_step: Positive | None = None
+    constraint_tolerance: Positive = 1e-5
+    data_step: Literal["auto", "explicit", "dual"] = "auto"
+
+
+# --- truth, model, data ---------------------------------------------------------------------------------------------------
+
+
+class ExactTruth(Strict):
+    """The truth is known in closed form."""
+
+    kind: Literal["exact"]
+    solution: ProfileConfig
+
+
+class SolvedTruth(Strict):
+    """The truth is computed by JKO steps without data, usually on a finer grid."""
+
+    kind: Literal["solve"]
+    energy: EnergyConfig
+    initial: InitialConfig
+    nx: Annotated[int, Field(ge=4)] | None = Field(None, description="Cells in space; by default twice the model's.")
+    nt: Annotated[int, Field(ge=1)] | None = Field(None, description="Intervals in artificial time; the model's by default.")
+    substeps: PositiveInt = Field(2, description="Steps of the truth in one time step of the model.")
+    solver: PD3OConfig = PD3OConfig()
+
+
+TruthConfig = Annotated[ExactTruth | SolvedTruth, Field(discriminator="kind")]
+
+
+class ModelConfig(Strict):
+    """What daJKO believes."""
+
+    energy: EnergyConfig
+    initial: InitialConfig
+    mass: Positive | None = Field(None, description="Rescale the initial density to this mass.")
+
+
+class SensorArray(Strict):
+    """Positions and width of Gaussian footprints."""
+
+    positions: Annotated[list[FiniteFloat], Field(min_length=1)]
+    width: Positive
+
+
+class SensorsConfig(Strict):
+    """Local averages with Gaussian footprints."""
+
+    sensors: SensorArray
+
+
+ObservationName = Literal["expectation", "variance", "mean", "spread", "mass"]
+ObservationConfig = Annotated[
+    Annotated[ObservationName, Tag("name")] | Annotated[SensorsConfig, Tag("sensors")],
+    Discriminator(lambda value: "name" if isinstance(value, str) else "sensors"),
+]
+
+
+class ObservationsConfig(Strict):
+    """What is measured, and at which steps."""
+
+    operators: Annotated[list[ObservationConfig], Field(min_length=1)]
+    every: PositiveInt = Field(1, description="There is data at every so many steps.")
+    first: PositiveInt = Field(1, description="The first step with data, counted from 1.")
+
+
+class NoiseConfig(Strict):
+    """Additive noise of the data."""
+
+    kind: Literal["gaussian"] = "gaussian"
+    level: NonNegative = Field(0.0, description="Standard deviation, relative or absolute.")
+    relative: bool = Field(True, description="Whether the level is relative to the size of the signal.")

@@ -1,0 +1,300 @@
+"""What a study consists of: points of the sweep, members of the ensemble, cells, and the seeds of each.
+
+A *point* is one combination of the swept values, a *member* one repetition with its own noise and its own draws of the
+perturbed keys, a *cell* one member at one point. Cells are numbered point by point, members fastest. Points whose results
+have the same shape and coordinates form a *group*; most studies have one.
+"""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import itertools
+import json
+import zlib
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from dajko.errors import InputError
+from dajko.study.config import NOT_SWEPT, StudyConfig
+from dajko.study.ingredients import SensorsConfig
+from dajko.study.parse import parse
+from dajko.study.variation import DistributionConfig
+
+# What a random stream is for; the first word of a seed key.
+NOISE, PERTURBATION = 0, 1
+
+# The data-only limit is taken at this share of tau: theta -> 0 to about three digits, for masses of order 1.
+DATA_ONLY_SHARE = 1e-3
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One axis of the sweep: the keys that vary along it, together, and a value of each at every position."""
+
+    keys: tuple[str, ...]
+    values: tuple[tuple[Any, ...], ...]  # [position][key]
+
+    @property
+    def dimension(self) -> str:
+        """Name of the dimension in the stores."""
+        return dimension_name(self.keys[0]) if len(self.keys) == 1 else "zip"
+
+
+@dataclass(frozen=True)
+class Group:
+    """Points whose results have the same shape and coordinates."""
+
+    name: str  # "" for the only group of a study
+    points: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All cells of a study.
+
+    Attributes
+    ----------
+    name : str
+    study : StudyConfig
+    axes : tuple of Axis
+    """
+
+    name: str
+    study: StudyConfig
+    axes: tuple[Axis, ...]
+
+    @property
+    def members(self) -> int:
+        """Members at each point."""
+        return self.study.ensemble.members
+
+    @cached_property
+    def points(self) -> tuple[dict[str, Any], ...]:
+        """The swept values at each point, by dotted key."""
+        combinations = itertools.product(*(axis.values for axis in self.axes))
+        return tuple(
+            {
+                key: value
+                for axis, values in zip(self.axes, row, strict=True)
+                for key, value in zip(axis.keys, values, strict=True)
+            }
+            for row in combinations
+        )
+
+    @cached_property
+    def studies(self) -> tuple[StudyConfig, ...]:
+        """The study at each point: the swept values put in, nothing left to sweep."""
+        return tuple(self._at(point) for point in self.points)
+
+    @cached_property
+    def groups(self) -> tuple[Group, ...]:
+        """The groups, in the order of their first points."""
+        found: dict[tuple[Any, ...], list[int]] = {}
+        for i, study in enumerate(self.studies):
+            found.setdefault(shape_key(study), []).append(i)
+        if len(found) == 1:
+            return (Group("", tuple(range(len(self.points)))),)
+        return tuple(
+            Group(f"{i:02d}-nx{key[2]}-steps{key[4]}", tuple(points)) for i, (key, points) in enumerate(found.items())
+        )
+
+    @property
+    def perturbed_keys(self) -> tuple[str, ...]:
+        """Dotted keys that are drawn for each member."""
+        return tuple(sorted(self.study.ensemble.perturbations))
+
+    def draws(self, point: int, member: int) -> dict[str, float]:
+        """The perturbed values of a member at a point."""
+        base = self.studies[point].model_dump()
+        return {
+            key: _draw(distribution, _lookup(base, key), self._generator(PERTURBATION, zlib.crc32(key.encode()), member))
+            for key, distribution in sorted(self.study.ensemble.perturbations.items())
+        }
+
+    def cell_study(self, point: int, member: int) -> StudyConfig:
+        """The study of one cell: the point's, with the member's draws put in."""
+        if not self.perturbed_keys:
+            return self.studies[point]
+        return self._at(self.points[point], self.draws(point, member))
+
+    def noise_generator(self, member: int) -> np.random.Generator:
+        """The random numbers of a member's noise: the same at all points, whatever else is in the study."""
+        return self._generator(*self.noise_key(member))
+
+    @staticmethod
+    def noise_key(member: int) -> tuple[int, int]:
+        """Seed key of a member's noise."""
+        return NOISE, member
+
+    def _generator(self, *key: int) -> np.random.Generator:
+        return np.random.default_rng(np.random.SeedSequence(self.study.ensemble.seed, spawn_key=key))
+
+    def _at(self, *overrides: dict[str, Any]) -> StudyConfig:
+        content = copy.deepcopy(self._content)
+        for override in overrides:
+            for key, value in override.items():
+                _assign(content, key, value)
+        try:
+            return parse(StudyConfig, content, f"studies.{self.name}")
+        except InputError as error:
+            values = ", ".join(f"{k} = {v}" for override in overrides for k, v in override.items())
+            raise InputError(f"{error} (at the point {values})" if values else str(error)) from None
+
+    @cached_property
+    def _content(self) -> dict[str, Any]:
+        content = self.study.model_dump()
+        content.update(sweep={}, zip={}, limits=False)
+        content["ensemble"]["perturbations"] = {}
+        return content
+
+
+def make_plan(name: str, study: StudyConfig) -> Plan:
+    """The plan of a study, with every point checked.
+
+    Raises
+    ------
+    InputError
+        If a swept or perturbed key does not exist, a sweep is empty, or a point is not a valid study.
+    """
+    prefix = f"studies.{name}"
+    axes = []
+    for key, given in study.sweep.items():
+        _check_key(study, key, f"{prefix}.sweep.{key}")
+        axes.append(Axis((key,), tuple((v,) for v in _values(given, f"{prefix}.sweep.{key}"))))
+    if study.zip:
+        columns = {}
+        for key, given in study.zip.items():
+            _check_key(study, key, f"{prefix}.zip.{key}")
+            if key in study.sweep:
+                raise InputError(f"{prefix}.zip.{key}: stands in sweep already")
+            columns[key] = _values(given, f"{prefix}.zip.{key}")
+        lengths = {key: len(values) for key, values in columns.items()}
+        if len(set(lengths.values())) > 1:
+            raise InputError(f"{prefix}.zip: all keys must have the same number of values, got {lengths}")
+        axes.append(Axis(tuple(columns), tuple(zip(*columns.values(), strict=True))))
+    if study.limits:
+        axes = _with_limits(axes, study, prefix)
+    names = [axis.dimension for axis in axes]
+    for key, distribution in study.ensemble.perturbations.items():
+        where = f"{prefix}.ensemble.perturbations.{key}"
+        _check_key(study, key, where)
+        if any(key in axis.keys for axis in axes):
+            raise InputError(f"{where}: is swept already; a key is either swept or perturbed")
+        value = _lookup(study.model_dump(), key)
+        if isinstance(value, bool) or not isinstance(value, int | float | None):
+            raise InputError(f"{where}: only a number can be perturbed, got {value!r}")
+        if value is None and distribution.normal is not None and distribution.normal.mean is None:
+            raise InputError(f"{where}: needs a mean, because the study gives no value to {key}")
+    assert len(set(names)) == len(names)
+    plan = Plan(name, study, tuple(axes))
+    _ = plan.groups  # builds and checks every point
+    return plan
+
+
+def dimension_name(key: str) -> str:
+    """Name of the dimension or coordinate of a dotted key: dots become underscores."""
+    return key.replace(".", "_")
+
+
+def shape_key(study: StudyConfig) -> tuple[Any, ...]:
+    """What decides the shape and the coordinates of a point's results."""
+    operators = json.dumps([o if isinstance(o, str) else o.model_dump() for o in study.observations.operators])
+    return (study.grid.left, study.grid.right, study.grid.nx, study.time.tau, study.time.count, operators)
+
+
+def operator_labels(study: StudyConfig) -> list[str]:
+    """Names of the numbers that are measured."""
+    names: list[str] = []
+    for operator in study.observations.operators:
+        if isinstance(operator, SensorsConfig):
+            names += [f"sensor_{i}" for i in range(len(operator.sensors.positions))]
+        else:
+            names.append(operator)
+    return names
+
+
+def label(value: Any) -> str:
+    """A swept value as one word, for coordinates that are not numbers."""
+    if isinstance(value, str):
+        return value
+    return json.dumps(value, separators=(",", ":")).replace('"', "").replace(" ", "_")
+
+
+def _values(given: Any, where: str) -> list[Any]:
+    values = list(given) if isinstance(given, list) else given.values()
+    if not values:
+        raise InputError(f"{where}: must have at least one value")
+    seen = [json.dumps(v, sort_keys=True, default=str) for v in values]
+    if len(set(seen)) < len(seen):
+        raise InputError(f"{where}: names a value twice")
+    return values
+
+
+def _with_limits(axes: list[Axis], study: StudyConfig, prefix: str) -> list[Axis]:
+    for i, axis in enumerate(axes):
+        if axis.keys == ("theta",):
+            swept = [float(v) for (v,) in axis.values]
+            data_only = data_only_theta(study)
+            if min(swept) <= data_only or max(swept) == np.inf:
+                raise InputError(
+                    f"{prefix}.limits: adds theta = {data_only:g} and theta = .inf, so the sweep must stay between them, "
+                    f"got {min(swept):g} to {max(swept):g}"
+                )
+            axes[i] = Axis(axis.keys, ((data_only,), *axis.values, (np.inf,)))
+            return axes
+    raise InputError(f"{prefix}.limits: needs theta in sweep")
+
+
+def data_only_theta(study: StudyConfig) -> float:
+    """The theta that stands for the limit theta -> 0, in which the flow meets the data."""
+    return DATA_ONLY_SHARE * study.time.tau
+
+
+def _check_key(study: StudyConfig, key: str, where: str) -> None:
+    first = key.split(".", maxsplit=1)[0]
+    if first in NOT_SWEPT:
+        raise InputError(f"{where}: {first} says what the study is and cannot vary inside it")
+    try:
+        _lookup(study.model_dump(), key)
+    except KeyError:
+        near = difflib.get_close_matches(key, _keys(study), n=3, cutoff=0.5)
+        hint = f"; did you mean {' or '.join(near)}?" if near else ""
+        raise InputError(f"{where}: the study has no such key{hint}") from None
+
+
+def _keys(study: StudyConfig) -> list[str]:
+    def walk(node: Any, path: str) -> list[str]:
+        if isinstance(node, dict):
+            return [key for name, child in node.items() for key in walk(child, f"{path}.{name}" if path else name)]
+        return [path]
+
+    return [key for key in walk(study.model_dump(), "") if key.split(".", maxsplit=1)[0] not in NOT_SWEPT]
+
+
+def _lookup(content: dict[str, Any], key: str) -> Any:
+    node: Any = content
+    for part in key.split("."):
+        if not isinstance(node, dict):
+            raise KeyError(key)
+        node = node[part]
+    return node
+
+
+def _assign(content: dict[str, Any], key: str, value: Any) -> None:
+    *path, last = key.split(".")
+    node = content
+    for part in path:
+        node = node[part]
+    node[last] = value
+
+
+def _draw(distribution: DistributionConfig, configured: Any, generator: np.random.Generator) -> float:
+    if distribution.normal is not None:
+        mean = configured if distribution.normal.mean is None else distribution.normal.mean
+        return float(generator.normal(mean, distribution.normal.std))
+    assert distribution.uniform is not None
+    return float(generator.uniform(distribution.uniform.low, distribution.uniform.high))

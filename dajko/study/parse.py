@@ -1,0 +1,166 @@
+"""From YAML to checked configuration, with errors that name the key and what is allowed."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from dajko.errors import InputError
+from dajko.study.config import StudyFile
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class _Loader(yaml.SafeLoader):
+    """The safe loader, with numbers as in YAML 1.2 (``1e-3`` is one) and without repeated keys."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d[\d_]*\.?[\d_]*|\.\d+)[eE][-+]?\d+$"), list("-+0123456789.")
+)
+
+
+def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
+    seen = set()
+    for key_node, _ in node.value:
+        if key_node.tag == "tag:yaml.org,2002:merge":
+            continue
+        key = loader.construct_object(key_node, deep=True)
+        if isinstance(key, list | dict):
+            raise yaml.constructor.ConstructorError(None, None, "a key must be a word", key_node.start_mark)
+        if key in seen:
+            raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands twice", key_node.start_mark)
+        seen.add(key)
+    loader.flatten_mapping(node)
+    return yaml.SafeLoader.construct_mapping(loader, node, deep=True)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
+
+
+def read_yaml(path: Path) -> Any:
+    """Read a YAML file.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read or is not YAML.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: is not a text file in UTF-8") from None
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        raise InputError(f"{path}: {place}is not valid YAML: {error.problem}") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise InputError(f"{path}: is not valid YAML: {' '.join(str(error).split())}") from None
+
+
+def read_studies(path: Path) -> StudyFile:
+    """Read and check the configuration of a file of studies.
+
+    Raises
+    ------
+    InputError
+        One line for each thing that is wrong.
+    """
+    try:
+        return parse(StudyFile, read_yaml(path))
+    except InputError as error:
+        text = str(error)
+        raise InputError(text if text.startswith(f"{path}: ") else f"{path}: {text}") from None
+
+
+def parse(model: type[Model], data: Any, prefix: str = "") -> Model:
+    """Check ``data`` against a model.
+
+    Parameters
+    ----------
+    model : pydantic model
+    data : object
+        What a YAML file held.
+    prefix : str
+        Dotted key of ``data`` itself, for messages.
+
+    Raises
+    ------
+    InputError
+        One line for each thing that is wrong.
+    """
+    if not isinstance(data, Mapping):
+        where = f"{prefix}: " if prefix else ""
+        raise InputError(f"{where}must be a mapping of keys to values, got {_shown(data)}")
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        lines = [_sentence(dict(e), data, prefix) for e in error.errors(include_url=False)]
+        raise InputError("\n".join(dict.fromkeys(lines))) from None
+    except RecursionError:
+        raise InputError(f"{prefix or 'the configuration'}: is nested too deeply") from None
+
+
+def _sentence(error: dict[str, Any], data: Any, prefix: str) -> str:
+    parts, current = [prefix] if prefix else [], data
+    location = list(error["loc"])
+    if error["type"] == "unknown_key":
+        location.append(error["ctx"]["key"])
+    for i, part in enumerate(location):
+        if (isinstance(current, Mapping) and part in current) or (
+            isinstance(current, list) and isinstance(part, int) and part < len(current)
+        ):
+            current = current[part]
+        elif not (i == len(location) - 1 and error["type"] in ("missing", "unknown_key")):
+            continue  # the tag of a union, which is no key of the file
+        parts.append(str(part))
+    return f"{'.'.join(parts) or 'the configuration'}: {_message(error)}"
+
+
+def _message(error: dict[str, Any]) -> str:
+    kind, context, got = error["type"], error.get("ctx", {}), f", got {_shown(error.get('input'))}"
+    if kind == "missing":
+        return "is missing"
+    if kind in ("greater_than", "greater_than_equal", "less_than", "less_than_equal"):
+        words = {"greater_than": "greater than", "greater_than_equal": "at least", "less_than": "less than"}
+        return f"must be {words.get(kind, 'at most')} {next(iter(context.values())):g}{got}"
+    if kind in ("literal_error", "union_tag_invalid"):
+        allowed = context.get("expected") or context.get("expected_tags")
+        if kind == "union_tag_invalid":
+            return f"{str(context['discriminator']).strip(chr(39))} must be one of {allowed}, got '{context['tag']}'"
+        return f"must be {allowed}{got}"
+    if kind == "union_tag_not_found":
+        return f"must be a mapping with the key {context['discriminator']}{got}"
+    if kind in ("model_type", "dict_type", "model_attributes_type"):
+        return f"must be a mapping of keys to values{got}"
+    if kind in ("float_type", "float_parsing", "finite_number"):
+        return f"must be a {'finite ' if kind == 'finite_number' else ''}number{got}"
+    if kind.startswith("int_"):
+        return f"must be a whole number{got}"
+    if kind.startswith("bool_"):
+        return f"must be true or false{got}"
+    if kind == "list_type":
+        return f"must be a list{got}"
+    if kind in ("string_type", "string_pattern_mismatch", "string_too_long", "string_too_short"):
+        return f"must be a word of letters, digits, - and _{got}" if "pattern" in context else f"must be text{got}"
+    if kind == "too_short":
+        return "must not be empty"
+    return str(error["msg"])
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, float) and not math.isfinite(value):
+        return {math.inf: ".inf", -math.inf: "-.inf"}.get(value, ".nan")
+    text = repr(value) if isinstance(value, str) else json.dumps(value, default=str)
+    return text if len(text) <= 60 else text[:57] + "..."
