@@ -29,7 +29,7 @@ def _cache_directory() -> Path:
     digest = hashlib.sha256(f"{numba.__version__} {platform.python_version()}".encode())
     for source in sorted(package.rglob("*.py")):
         content = source.read_bytes()
-        if b"kernel" in content:
+        if b"dajko._numba import kernel" in content:
             digest.update(content)
     return Path(platformdirs.user_cache_dir("dajko")) / f"numba-{platform.node()}-{digest.hexdigest()[:16]}"
 

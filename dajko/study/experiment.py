@@ -154,7 +154,7 @@ def _has_data(study: StudyConfig, prefix: str) -> NDArray[np.bool_]:
     if first > steps:
         raise InputError(f"{prefix}.observations.first: must be at most the number of steps, {steps}, got {first}")
     step = np.arange(steps + 1)
-    return (step >= first) & ((step - first) % every == 0)
+    return np.asarray((step >= first) & ((step - first) % every == 0))
 
 
 def simulate(experiment: Experiment, generator: np.random.Generator) -> dict[str, Any]:
@@ -272,8 +272,10 @@ def _solver(config: PD3OConfig) -> Solver:
 def _energy(config: EnergyConfig) -> energies.Energy:
     internal: energies.InternalEnergy | None = None
     if config.internal is not None:
-        porous = isinstance(config.internal, PorousMediumConfig)
-        internal = energies.PorousMedium(config.internal.m) if porous else energies.Entropy()
+        if isinstance(config.internal, PorousMediumConfig):
+            internal = energies.PorousMedium(config.internal.m)
+        else:
+            internal = energies.Entropy()
     return energies.Energy(internal, None if config.potential is None else _potential(config.potential))
 
 
@@ -299,8 +301,10 @@ def _observations(study: StudyConfig, grid: Grid, prefix: str) -> tuple[Observat
     found: list[Observation] = []
     for i, operator in enumerate(study.observations.operators):
         try:
-            sensors = isinstance(operator, SensorsConfig)
-            found.append(Sensors(**operator.sensors.model_dump()) if sensors else as_observation(operator))
+            if isinstance(operator, SensorsConfig):
+                found.append(Sensors(**operator.sensors.model_dump()))
+            else:
+                found.append(as_observation(operator))
             found[-1].footprints(grid)
         except InputError as error:
             raise InputError(f"{prefix}.observations.operators.{i}: {error}") from None

@@ -14,7 +14,7 @@ NonNegative = Annotated[FiniteFloat, Field(ge=0)]
 class Strict(BaseModel):
     """Immutable, and every key must be known."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings")
 
     @model_validator(mode="before")
     @classmethod

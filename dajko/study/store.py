@@ -28,7 +28,7 @@ from dajko.solvers import Status
 from dajko.study.config import SCHEMA_VERSION, StudyConfig, study_hash
 from dajko.study.members import Group, Plan, dimension_name, label, operator_labels
 
-CELLS, SUMMARY, MANIFEST, SUMMARY_MANIFEST = "cells.zarr", "summary.zarr", "study.done.json", "summary.done.json"
+CELLS, SUMMARY, MANIFEST, FAILURES = "cells.zarr", "summary.zarr", "study.done.json", "failures.jsonl"
 
 # A chunk holds at most this many bytes of the largest variable.
 _LARGEST_CHUNK = 32_000_000
@@ -102,20 +102,31 @@ class CellStore:
                 f"{path}: has the schema version {self.root.attrs['schema_version']}, this dajko writes version "
                 f"{SCHEMA_VERSION}; choose another results directory"
             )
-        self.groups = [self.root if name == "" else self.root[name] for name in names]
+        self.groups = [zarr.open_group(path, path=name or None, mode="r+", zarr_format=3) for name in names]
 
     @property
     def study(self) -> StudyConfig:
         """The study that the store was made for."""
         return StudyConfig.model_validate_json(str(self.root.attrs["configuration"]))
 
+    @property
+    def size(self) -> int:
+        """Number of cells."""
+        return sum(int(self.array(group, "status").shape[0]) for group in range(len(self.groups)))
+
+    def array(self, group: int, name: str) -> zarr.Array[Any]:
+        """A variable of a group."""
+        found = self.groups[group][name]
+        assert isinstance(found, zarr.Array)
+        return found
+
     def status(self, group: int) -> NDArray[np.int8]:
         """Status of each cell of a group."""
-        return np.asarray(self.groups[group]["status"][:], dtype=np.int8)
+        return np.asarray(self.array(group, "status")[:], dtype=np.int8)
 
     def blocks(self, group: int) -> list[Block]:
         """All blocks of a group."""
-        array = self.groups[group]["status"]
+        array = self.array(group, "status")
         cells, block = array.shape[0], array.chunks[0]
         return [Block(group, start, min(start + block, cells)) for start in range(0, cells, block)]
 
@@ -140,9 +151,8 @@ class CellStore:
         ValueError
             If the block is not one chunk: two tasks could then lose each other's cells.
         """
-        group = self.groups[block.group]
         for name in sorted(self.variables(block.group), key=lambda name: name == "status"):
-            array = group[name]
+            array = self.array(block.group, name)
             if block.start % array.chunks[0] != 0 or block.stop != min(block.start + array.chunks[0], array.shape[0]):
                 raise ValueError(f"cells {block.start} to {block.stop} are not one chunk of {name}")
             array[block.start : block.stop] = np.asarray(values[name])
@@ -162,6 +172,28 @@ def stored_variables(study: StudyConfig) -> dict[str, Variable]:
     }
 
 
+def inspect(directory: Path, plan: Plan) -> CellStore | None:
+    """The store that is in a directory, whether or not it fits the plan; None if there is none. Writes nothing.
+
+    Raises
+    ------
+    InputError
+        If the directory cannot hold the plan: it is a file, or holds another study or something else.
+    """
+    cells = directory / CELLS
+    existing = next((p for p in (directory, *directory.parents) if p.exists()), directory)
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        raise InputError(f"{directory}: cannot be written, because {existing} is not a directory that may be written")
+    if not cells.exists():
+        return None
+    store = CellStore(cells)
+    if store.study_name != plan.name:
+        raise InputError(
+            f"{directory}: holds the study '{store.study_name}', not '{plan.name}'; choose another results directory"
+        )
+    return store
+
+
 def prepare(directory: Path, plan: Plan) -> CellStore:
     """The store of a plan: the one that is there if it fits, or a new one.
 
@@ -173,17 +205,12 @@ def prepare(directory: Path, plan: Plan) -> CellStore:
     InputError
         If the directory cannot be written, or holds another study or something else.
     """
-    cells, wanted = directory / CELLS, study_hash(plan.study)
+    store, wanted = inspect(directory, plan), study_hash(plan.study)
+    if store is not None and store.hash == wanted:
+        return store
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        if cells.exists():
-            store = CellStore(cells)
-            if store.study_name != plan.name:
-                raise InputError(
-                    f"{directory}: holds the study '{store.study_name}', not '{plan.name}'; choose another results directory"
-                )
-            if store.hash == wanted:
-                return store
+        if store is not None:
             _keep(directory, store.hash)
         earlier = directory / "previous" / wanted[:16]
         if earlier.exists():
@@ -191,16 +218,16 @@ def prepare(directory: Path, plan: Plan) -> CellStore:
                 item.rename(directory / item.name)
             earlier.rmdir()
         else:
-            _create(cells, plan, wanted)
+            _create(directory / CELLS, plan, wanted)
     except OSError as error:
         raise InputError(f"{directory}: cannot be written: {error.strerror or error}") from None
-    return CellStore(cells)
+    return CellStore(directory / CELLS)
 
 
 def _keep(directory: Path, digest: str) -> None:
     target = directory / "previous" / digest[:16]
     target.mkdir(parents=True)
-    for name in (CELLS, SUMMARY, MANIFEST, SUMMARY_MANIFEST, "figures", "tables"):
+    for name in (CELLS, SUMMARY, MANIFEST, FAILURES):
         if (directory / name).exists():
             (directory / name).rename(target / name)
 

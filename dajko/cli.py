@@ -1,0 +1,192 @@
+"""The command line: ``dajko validate | run | status | report``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dajko import __version__
+from dajko.errors import InputError
+
+DONE, SOME_FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+
+def _answered(command: Callable[..., int]) -> Callable[..., None]:
+    """Turn bad input into a sentence, and the result of a command into the exit code."""
+
+    @wraps(command)
+    def run(*args: Any, **kwargs: Any) -> None:
+        try:
+            code = command(*args, **kwargs)
+        except InputError as error:
+            for line in str(error).splitlines():
+                click.echo(f"dajko: {line}", err=True)
+            code = BAD_INPUT
+        except KeyboardInterrupt:
+            click.echo("dajko: interrupted; what is computed is kept, and the same command computes the rest", err=True)
+            code = INTERRUPTED
+        sys.exit(code)
+
+    return run
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="dajko")
+def main() -> None:
+    """Studies of data-driven Wasserstein gradient flows.
+
+    \b
+    Examples:
+      dajko validate config/config.yaml
+      dajko run config/config.yaml
+      dajko run config/config.yaml theta-noise --results results --workers 4
+      dajko status results
+      dajko report results
+    """
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@_answered
+def validate(file: Path) -> int:
+    """Check the studies in FILE, every cell of them, without solving anything.
+
+    \b
+    Example:
+      dajko validate config/config.yaml
+    Exit code: 0 valid, 2 bad input.
+    """
+    from dajko.study.run import check_plan
+    from dajko.study.store import estimated_seconds
+
+    for plan in _plans(file, ()):
+        check_plan(plan)
+        cells = len(plan.points) * plan.members
+        minutes = sum(estimated_seconds(s) for s in plan.studies) * plan.members / 60.0
+        click.echo(
+            f"{plan.name}: {len(plan.points)} points x {plan.members} members = {cells} cells, "
+            f"very roughly {minutes:.2g} core minutes"
+        )
+    return DONE
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("studies", nargs=-1, metavar="[STUDY]...")
+@click.option("--results", type=click.Path(path_type=Path), help="Directory for the stores; by default what FILE says.")
+@click.option("--workers", type=click.IntRange(min=1), help="Local processes, in place of the cluster of FILE.")
+@_answered
+def run(file: Path, studies: tuple[str, ...], results: Path | None, workers: int | None) -> int:
+    """Run the studies in FILE, or only those named. Computes what is missing; the stores land in DIR/<study>/.
+
+    \b
+    Examples:
+      dajko run config/config.yaml
+      dajko run config/config.yaml theta-noise --workers 4 --results /scratch/me
+    Exit code: 0 done, 1 some members failed or are missing, 2 bad input.
+    """
+    from dajko.study.parse import read_studies
+    from dajko.study.run import check_plan, run_study
+    from dajko.study.store import inspect
+
+    plans = _plans(file, studies)
+    config = read_studies(file)
+    directory = results or Path(config.results)
+    for plan in plans:
+        check_plan(plan)
+        inspect((directory / plan.name).absolute(), plan)
+    bad = 0
+    for plan in plans:
+        report = run_study(plan.study, directory / plan.name, workers or config.cluster)
+        bad += report.failed + report.pending
+        click.echo(f"{directory / plan.name}: {_sentence(report.counts)}, {report.computed} computed now")
+    click.echo(f"Figures and tables: dajko report {directory}")
+    return SOME_FAILED if bad else DONE
+
+
+@main.command()
+@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_answered
+def status(directory: Path, as_json: bool) -> int:
+    """Say how the studies in DIR stand: how many members are done, failed, or still to be computed.
+
+    \b
+    Examples:
+      dajko status results
+      dajko status results/theta-noise --json
+    Exit code: 0 complete, 1 some members failed or are missing, 2 bad input.
+    """
+    from dajko.study.store import CellStore, cells_path
+
+    found: dict[str, dict[str, Any]] = {}
+    for study in _study_directories(directory):
+        store = CellStore(cells_path(study))
+        found[store.study_name] = {"directory": str(study), "cells": store.size, "counts": store.counts()}
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+    else:
+        for name, content in found.items():
+            click.echo(f"{name}: {_sentence(content['counts'])}")
+    complete = all(content["counts"]["converged"] == content["cells"] for content in found.values())
+    return DONE if complete else SOME_FAILED
+
+
+@main.command()
+@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
+@_answered
+def report(directory: Path) -> int:
+    """Draw the figures and tables of the studies in DIR, and one page, DIR/report.html.
+
+    \b
+    Example:
+      dajko report results
+    Exit code: 0 done, 2 bad input.
+    """
+    from dajko.report.figures import plot_study
+    from dajko.report.page import write_page
+    from dajko.study.labelled import write_summary
+
+    studies = _study_directories(directory)
+    for study in studies:
+        write_summary(study)
+        plot_study(study)
+    root = directory.parent if studies == [directory] else directory
+    click.echo(write_page(root, [study.name for study in studies]))
+    return DONE
+
+
+def _plans(file: Path, names: tuple[str, ...]) -> list[Any]:
+    from dajko.study.members import make_plan
+    from dajko.study.parse import read_studies
+
+    config = read_studies(file)
+    for name in names:
+        if name not in config.studies:
+            raise InputError(f"{file}: has no study {name!r}; it has {', '.join(config.studies)}")
+    return [make_plan(name, study) for name, study in config.studies.items() if not names or name in names]
+
+
+def _study_directories(directory: Path) -> list[Path]:
+    from dajko.study.store import CELLS
+
+    if not directory.is_dir():
+        raise InputError(f"{directory}: there is no such directory")
+    if (directory / CELLS).exists():
+        return [directory]
+    found = sorted(path.parent for path in directory.glob(f"*/{CELLS}"))
+    if not found:
+        raise InputError(f"{directory}: holds no study; give a results directory or the directory of a study")
+    return found
+
+
+def _sentence(counts: dict[str, int]) -> str:
+    words = {"converged": "done", "not_converged": "did not converge", "failed": "failed", "pending": "still to be computed"}
+    parts = [f"{counts[key]} {word}" for key, word in words.items() if counts[key] or key == "converged"]
+    return f"{sum(counts.values())} members: {', '.join(parts)}"

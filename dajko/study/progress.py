@@ -1,0 +1,93 @@
+"""Progress that people see: a bar in a terminal, plain lines elsewhere, and a log file in any case."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn
+
+# Seconds between two plain lines, at least.
+_INTERVAL = 10.0
+
+
+class StudyProgress:
+    """Counts members done and failed, and estimates rate and time left.
+
+    Parameters
+    ----------
+    name : str
+        Name of the study.
+    total, done : int
+        Cells of the study, and those that were there before.
+    logger : logging.Logger
+        Takes the plain lines.
+    bar : rich.progress.Progress or None
+        Shows the bar, in a terminal.
+    """
+
+    def __init__(self, name: str, total: int, done: int, logger: logging.Logger, bar: Progress | None) -> None:
+        self.name, self.total, self.done, self.failed = name, total, done, 0
+        self._logger, self._bar = logger, bar
+        self._started = self._spoken = time.monotonic()
+        self._before = done
+        self._task = bar.add_task(name, total=total, completed=done, note="") if bar else None
+
+    def advance(self, cells: int, failed: int) -> None:
+        """Say that a block of cells is done, and how many of them have failed."""
+        self.done += cells
+        self.failed += failed
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, completed=self.done, note=self._note())
+        if time.monotonic() - self._spoken > _INTERVAL or self.done == self.total:
+            self._spoken = time.monotonic()
+            self._logger.info("%s: %d of %d members done, %s", self.name, self.done, self.total, self._note())
+
+    def _note(self) -> str:
+        rate = (self.done - self._before) / max(time.monotonic() - self._started, 1e-9)
+        left = (self.total - self.done) / rate if rate > 0 else float("inf")
+        return f"{self.failed} failed, {rate:.3g}/s, {_duration(left)} left"
+
+
+@contextmanager
+def logged(directory: Path, quiet: bool) -> Iterator[tuple[logging.Logger, Progress | None]]:
+    """A logger that writes to ``run.log`` in ``directory``, and to the terminal unless there is a bar or ``quiet``."""
+    logger = logging.Logger(f"dajko.{directory.name}", level=logging.INFO)
+    file = logging.FileHandler(directory / "run.log", encoding="utf-8")
+    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logger.addHandler(file)
+    console = Console(stderr=True)
+    bar = None
+    if not quiet and console.is_terminal:
+        bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=console,
+        )
+        bar.start()
+    elif not quiet:
+        plain = logging.StreamHandler(sys.stderr)
+        plain.setFormatter(logging.Formatter("%(message)s"))
+        logger.addHandler(plain)
+    try:
+        yield logger, bar
+    finally:
+        if bar is not None:
+            bar.stop()
+        file.close()
+
+
+def _duration(seconds: float) -> str:
+    if seconds == float("inf"):
+        return "unknown time"
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {seconds:02d} s" if minutes else f"{seconds} s"

@@ -1,0 +1,270 @@
+"""Run a study: plan, check, start a cluster, keep a window of blocks under way, and leave a complete store."""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+import json
+import logging
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from distributed import Client, Future, as_completed
+from filelock import FileLock, Timeout
+
+from dajko.errors import InputError
+from dajko.study.block import BlockReport, run_block, warm_up
+from dajko.study.cluster import open_cluster
+from dajko.study.config import ClusterConfig, LocalCluster, SchedulerAddress, StudyConfig
+from dajko.study.experiment import check
+from dajko.study.labelled import write_summary
+from dajko.study.members import Plan, make_plan
+from dajko.study.parse import parse
+from dajko.study.progress import StudyProgress, logged
+from dajko.study.store import FAILURES, MANIFEST, Block, CellStore, cells_path, inspect, prepare
+
+# Blocks under way for each worker: one computing, one waiting.
+_WINDOW = 2
+
+_LOCKS = ".locks"
+
+
+@dataclass(frozen=True)
+class StudyReport:
+    """How a study stands after a run.
+
+    Attributes
+    ----------
+    study : str
+    cells : int
+    counts : dict from str to int
+        Number of cells with each status; ``pending`` are those that could not be computed now.
+    computed : int
+        Cells computed by this run; the others were there.
+    seconds, solver_seconds : float
+        Wall time of the run, and time in the solver, summed over the workers.
+    """
+
+    study: str
+    study_hash: str
+    cells: int
+    counts: dict[str, int]
+    computed: int
+    seconds: float
+    solver_seconds: float
+
+    @property
+    def pending(self) -> int:
+        """Cells that have not been computed."""
+        return self.counts["pending"]
+
+    @property
+    def failed(self) -> int:
+        """Cells that did not converge or failed."""
+        return self.counts["not_converged"] + self.counts["failed"]
+
+
+def run_study(
+    study: StudyConfig | Mapping[str, Any],
+    results: str | Path,
+    cluster: ClusterConfig | str | int | None = None,
+    *,
+    slab: int | None = None,
+    quiet: bool = False,
+) -> StudyReport:
+    """Run a study, or what is missing of it.
+
+    Parameters
+    ----------
+    study : mapping or StudyConfig
+        The content of one study, as in a YAML file.
+    results : str or Path
+        Directory of this study; its last part is the study's name.
+    cluster : ClusterConfig, str, int or None
+        The address of a scheduler, or the number of local processes; by default one for each core.
+    slab : int, optional
+        Compute only this one of ``study.slabs`` shares.
+    quiet : bool
+        Show no progress.
+
+    Returns
+    -------
+    StudyReport
+
+    Raises
+    ------
+    InputError
+        If the study is not valid, the directory cannot be used, or the cluster does not answer.
+
+    Notes
+    -----
+    Members that fail are counted, not raised. In a script, call this below ``if __name__ == "__main__":``, because local
+    workers are processes that import the script.
+    """
+    started = time.monotonic()
+    directory = Path(results).absolute()
+    config = study if isinstance(study, StudyConfig) else parse(StudyConfig, study, f"studies.{directory.name}")
+    plan = make_plan(directory.name, config)
+    check_plan(plan)
+    inspect(directory, plan)
+    if slab is not None and not 0 <= slab < config.slabs:
+        raise InputError(f"slab must be at least 0 and less than {config.slabs}, got {slab}")
+    with _locked(directory, config, slab):
+        with FileLock(directory / _LOCKS / "store"):
+            store = prepare(directory, plan)
+        blocks = _share(store, slab, config.slabs)
+        if blocks:
+            (directory / MANIFEST).unlink(missing_ok=True)
+        reports = _compute(store, blocks, _cluster(cluster), plan, quiet) if blocks else []
+        report = StudyReport(
+            study=plan.name,
+            study_hash=store.hash,
+            cells=store.size,
+            counts=store.counts(),
+            computed=sum(r.block.stop - r.block.start for r in reports),
+            seconds=time.monotonic() - started,
+            solver_seconds=sum(r.solver_seconds for r in reports),
+        )
+        if slab is None and not report.pending and not (directory / MANIFEST).exists():
+            finish(directory)
+    return report
+
+
+def finish(directory: Path) -> dict[str, int]:
+    """Write the summary and the manifest of a study all of whose cells have been computed.
+
+    Returns
+    -------
+    dict from str to int
+        Number of cells with each status.
+
+    Raises
+    ------
+    InputError
+        If cells are missing.
+    """
+    store = CellStore(cells_path(directory))
+    counts = store.counts()
+    if counts["pending"]:
+        raise InputError(f"{directory}: {counts['pending']} of {store.size} cells are not computed; run the study again")
+    write_summary(directory)
+    write_json(
+        directory / MANIFEST, {"study": store.study_name, "study_hash": store.hash, "cells": store.size, "counts": counts}
+    )
+    return counts
+
+
+def check_plan(plan: Plan) -> None:
+    """Check every cell of a plan, as far as that is possible without solving.
+
+    Raises
+    ------
+    InputError
+        For the first cell that cannot be built.
+    """
+    for point, values in enumerate(plan.points):
+        for member in range(plan.members if plan.perturbed_keys else 1):
+            try:
+                check(plan.cell_study(point, member), f"studies.{plan.name}")
+            except InputError as error:
+                where = ", ".join(f"{key} = {value}" for key, value in values.items())
+                raise InputError(f"{error} (at {where})" if where and " (at " not in str(error) else str(error)) from None
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write a small JSON file, whole or not at all, with the time at which it was written."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+    temporary.write_text(json.dumps({**content, "finished": now}, indent=2) + "\n", encoding="utf-8")
+    temporary.rename(path)
+
+
+def _cluster(given: ClusterConfig | str | int | None) -> ClusterConfig:
+    if given is None:
+        return LocalCluster()
+    if isinstance(given, str):
+        return SchedulerAddress(kind="scheduler", address=given)
+    if isinstance(given, int):
+        return parse(LocalCluster, {"workers": given}, "cluster")
+    return given
+
+
+@contextmanager
+def _locked(directory: Path, config: StudyConfig, slab: int | None) -> Iterator[None]:
+    """Keep a second run out of the same cells; a run of all cells locks all slabs."""
+    try:
+        (directory / _LOCKS).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{directory}: cannot be written: {error.strerror or error}") from None
+    with ExitStack() as stack:
+        for i in range(config.slabs) if slab is None else [slab]:
+            try:
+                stack.enter_context(FileLock(directory / _LOCKS / f"slab-{i}", timeout=0))
+            except Timeout:
+                raise InputError(f"{directory}: another run is writing this study; wait for it or stop it") from None
+        yield
+
+
+def _share(store: CellStore, slab: int | None, slabs: int) -> list[Block]:
+    """The blocks that this run computes."""
+    pending = store.pending()
+    if slab is None:
+        return pending
+    everything = [block for group in range(len(store.groups)) for block in store.blocks(group)]
+    share = set(everything[slab * len(everything) // slabs : (slab + 1) * len(everything) // slabs])
+    return [block for block in pending if block in share]
+
+
+def _compute(store: CellStore, blocks: list[Block], config: ClusterConfig, plan: Plan, quiet: bool) -> list[BlockReport]:
+    directory, pending = store.path.parent, sum(b.stop - b.start for b in blocks)
+    reports = []
+    with logged(directory, quiet) as (logger, bar):
+        logger.info("%s: %d of %d members to compute, in %d blocks", plan.name, pending, store.size, len(blocks))
+        warm_up()
+        with open_cluster(config, len(blocks)) as client:
+            scheduler = client.scheduler_info(n_workers=-1)
+            workers = len(scheduler["workers"])
+            logger.info("%s: %d workers of the scheduler %s", plan.name, workers, scheduler["address"])
+            progress = StudyProgress(plan.name, store.size, store.size - pending, logger, bar)
+            for report in _results(client, store, blocks, workers * _WINDOW, logger):
+                reports.append(report)
+                progress.advance(report.block.stop - report.block.start, len(report.failures))
+                for failure in report.failures:
+                    logger.warning("%s: cell %s: %s: %s", plan.name, failure["cell"], failure["status"], failure["message"])
+                _record(directory / FAILURES, report.failures)
+    return reports
+
+
+def _results(
+    client: Client, store: CellStore, blocks: list[Block], window: int, logger: logging.Logger
+) -> Iterator[BlockReport]:
+    """Reports of the blocks as they finish, with a bounded number under way."""
+    waiting = iter(blocks)
+
+    def submit(block: Block) -> Future[BlockReport]:
+        return client.submit(run_block, str(store.path), store.hash, block, pure=False)
+
+    running = as_completed([submit(block) for block in itertools.islice(waiting, window)])
+    for future in running:
+        error = future.exception()
+        if error is None:
+            yield future.result()
+        else:
+            # The block stays pending in the store, so the next run takes it up again.
+            logger.error("a block was lost: %s: %s", type(error).__name__, error)
+        future.release()
+        following = next(waiting, None)
+        if following is not None:
+            running.add(submit(following))
+
+
+def _record(path: Path, failures: tuple[dict[str, Any], ...]) -> None:
+    """Append failures to the journal of the study, one JSON object a line."""
+    if failures:
+        with path.open("a", encoding="utf-8") as journal:
+            journal.writelines(json.dumps(failure, default=str) + "\n" for failure in failures)
