@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from dajko.energy import Energy
 from dajko.errors import InputError
-from dajko.grid import Array, Grid
+from dajko.grid import Array, Grid, whole_number
 from dajko.observation import DataTerm
 from dajko.solvers import Problem, Solver, Status, Step, as_solver
 
@@ -72,8 +72,7 @@ def steps_in_time(
     solver: str | Solver = "pd3o",
 ) -> Iterator[Step]:
     """The steps of Algorithm 2, each started from the one before; a failed step is the last."""
-    if isinstance(steps, bool) or int(steps) != steps or steps < 1:
-        raise InputError(f"steps must be a whole number of at least 1, got {steps!r}")
+    steps = whole_number("steps", steps, least=1)
     if data is not None and np.ndim(data.values) == 2 and len(np.asarray(data.values)) != steps:
         raise InputError(f"data values must have one row for each of the {steps} steps, got {len(np.asarray(data.values))}")
     solver = as_solver(solver)

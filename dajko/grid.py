@@ -21,6 +21,19 @@ Array = NDArray[np.float64]
 TimeRule = Literal["right", "trapezoid"]
 
 
+def whole_number(name: str, value: float, least: int) -> int:
+    """Return ``value``, which may be a float such as 10.0, as an integer.
+
+    Raises
+    ------
+    InputError
+        If it is not a whole number, or less than ``least``.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number) or value % 1 != 0 or value < least:
+        raise InputError(f"{name} must be a whole number of at least {least}, got {value!r}")
+    return int(value)
+
+
 @dataclass(frozen=True)
 class Grid:
     """Uniform space-time grid of one JKO step.
@@ -56,8 +69,7 @@ class Grid:
         if not self.left < self.right:
             raise InputError(f"grid.left must be less than grid.right, got {self.left} and {self.right}")
         for name, value, least in (("nx", self.nx, 4), ("nt", self.nt, 1)):
-            if isinstance(value, bool) or int(value) != value or value < least:
-                raise InputError(f"grid.{name} must be a whole number of at least {least}, got {value}")
+            object.__setattr__(self, name, whole_number(f"grid.{name}", value, least))
         if self.time_rule not in get_args(TimeRule):
             raise InputError(f"grid.time_rule must be 'right' or 'trapezoid', got {self.time_rule!r}")
 

@@ -39,7 +39,7 @@ import scipy.sparse.linalg
 from dajko._numba import kernel
 from dajko.energy import internal_curvature, internal_slope
 from dajko.errors import InputError
-from dajko.grid import Array, Grid
+from dajko.grid import Array, Grid, whole_number
 from dajko.observation import add_gradient, observe
 from dajko.solvers.problem import Objective, Path, Problem, Status, Step, energy_gradient, energy_value
 
@@ -130,8 +130,7 @@ class PD3O:
             value = getattr(self, name)
             if value is not None and not (math.isfinite(value) and value > 0):
                 raise InputError(f"solver.{name} must be greater than 0, got {value}")
-        if int(self.max_iterations) != self.max_iterations or self.max_iterations < 1:
-            raise InputError(f"solver.max_iterations must be a whole number of at least 1, got {self.max_iterations}")
+        object.__setattr__(self, "max_iterations", whole_number("solver.max_iterations", self.max_iterations, least=1))
         if self.data_step not in get_args(DataStep):
             raise InputError(f"solver.data_step must be one of {', '.join(get_args(DataStep))}, got {self.data_step!r}")
 

@@ -9,7 +9,7 @@ import hashlib
 import json
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, PositiveInt, TypeAdapter, model_validator
 from pydantic_core import PydanticCustomError
 
 from dajko.study.ingredients import (
@@ -110,6 +110,12 @@ class SchedulerAddress(Strict):
 
 
 ClusterConfig = Annotated[LocalCluster | SchedulerAddress, Field(discriminator="kind")]
+
+
+def parse_cluster(text: str) -> LocalCluster | SchedulerAddress:
+    """A cluster from its JSON."""
+    cluster: LocalCluster | SchedulerAddress = TypeAdapter(ClusterConfig).validate_json(text)
+    return cluster
 
 
 class StudyFile(Strict):

@@ -91,7 +91,11 @@ def unstack(cells: xr.Dataset) -> xr.Dataset:
     cells = cells.drop_vars("seed_key").reset_coords(drawn)
     # Where the combinations are not complete, whole numbers (iterations, statuses) read 0: not computed.
     fill = {n: np.nan if v.dtype.kind == "f" else 0 for n, v in cells.data_vars.items()}
-    result = cells.set_index(cell=[*dims, "member"]).unstack("cell", fill_value=fill).assign_coords(along).set_coords(drawn)
+    if dims:
+        result = cells.set_index(cell=[*dims, "member"]).unstack("cell", fill_value=fill)
+    else:  # nothing is swept: one index is no MultiIndex, which is what unstack needs
+        result = cells.set_index(cell="member").rename(cell="member")
+    result = result.assign_coords(along).set_coords(drawn)
     for name in result.coords:
         result[name].attrs.update(attributes.get(name, {}))
     present = [d for d in result.dims if d not in (*dims, "member")]

@@ -46,6 +46,8 @@ class StudyReport:
         Number of cells with each status; ``pending`` are those that could not be computed now.
     computed : int
         Cells computed by this run; the others were there.
+    missing : int
+        Cells that this run should have computed and could not.
     seconds, solver_seconds : float
         Wall time of the run, and time in the solver, summed over the workers.
     """
@@ -55,6 +57,7 @@ class StudyReport:
     cells: int
     counts: dict[str, int]
     computed: int
+    missing: int
     seconds: float
     solver_seconds: float
 
@@ -127,6 +130,7 @@ def run_study(
             cells=store.size,
             counts=store.counts(),
             computed=sum(r.block.stop - r.block.start for r in reports),
+            missing=sum(b.stop - b.start for b in _share(store, slab, config.slabs)),
             seconds=time.monotonic() - started,
             solver_seconds=sum(r.solver_seconds for r in reports),
         )

@@ -71,7 +71,8 @@ def _values_tag(value: Any) -> str | None:
         return "list"
     if isinstance(value, dict) and len(value) == 1:
         return next((name for name in ("logspace", "linspace", "range") if name in value), None)
-    return {LogspaceValues: "logspace", LinspaceValues: "linspace", RangeValues: "range"}.get(type(value))
+    tags: dict[type, str] = {LogspaceValues: "logspace", LinspaceValues: "linspace", RangeValues: "range"}
+    return tags.get(type(value))
 
 
 Values = Annotated[

@@ -1,0 +1,2 @@
+# The workflow lives in workflow/; this lets plain `snakemake` find it.
+include: "workflow/Snakefile"

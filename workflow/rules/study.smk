@@ -1,0 +1,29 @@
+rule simulate:
+    # The store is no output: Snakemake would delete it when a job fails. It says itself which cells are still to do.
+    output:
+        RESULTS / "{study}" / "slabs" / "{slab}.done.json",
+    params:
+        study=study_config,
+        cluster=STUDIES.cluster.model_dump_json(),
+    log:
+        RESULTS / "{study}" / "logs" / "simulate-{slab}.log",
+    threads: workflow.cores or 1
+    resources:
+        dask=1,
+    message:
+        "Simulating {wildcards.study}, slab {wildcards.slab}"
+    script:
+        "../scripts/simulate_study.py"
+
+
+rule summarise:
+    input:
+        slabs,
+    output:
+        RESULTS / "{study}" / "study.done.json",
+    log:
+        RESULTS / "{study}" / "logs" / "summarise.log",
+    message:
+        "Summarising {wildcards.study}"
+    script:
+        "../scripts/summarise_study.py"

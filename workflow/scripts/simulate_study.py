@@ -1,0 +1,28 @@
+"""Run one slab of a study; what is in its store already is not computed again."""
+
+import sys
+from pathlib import Path
+
+from dajko.errors import InputError
+from dajko.study.config import StudyConfig, parse_cluster
+from dajko.study.run import run_study, write_json
+
+
+def main(snakemake):
+    """Run the slab, and write its manifest if none of its cells is missing."""
+    output = Path(snakemake.output[0]).absolute()
+    study = StudyConfig.model_validate_json(snakemake.params.study)
+    cluster = parse_cluster(snakemake.params.cluster)
+    slab = int(snakemake.wildcards.slab)
+    report = run_study(study, output.parents[1], cluster, slab=slab)
+    if report.missing:
+        raise InputError(f"{report.missing} cells could not be computed; {output.parents[1] / 'run.log'} says why")
+    write_json(output, {"study": report.study, "study_hash": report.study_hash, "slab": slab})
+
+
+if __name__ == "__main__":
+    try:
+        main(snakemake)  # noqa: F821
+    except InputError as error:
+        Path(snakemake.log[0]).write_text(f"{error}\n")  # noqa: F821
+        sys.exit(f"dajko: {error}")
