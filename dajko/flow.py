@@ -117,7 +117,7 @@ def trajectory(
     solver: str | Solver = "pd3o",
 ) -> Trajectory:
     """Algorithm 2 with plain arrays as its result; the parameters are those of :func:`evolve`."""
-    initial = grid.check_density(density)
+    initial, steps = grid.check_density(density), whole_number("steps", steps, least=1)
     flow = list(steps_in_time(initial, energy, grid, tau, steps, data, solver))
     result = Trajectory(
         density=np.full((steps + 1, grid.nx + 1), np.nan),

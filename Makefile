@@ -1,0 +1,57 @@
+# make run      install into .venv, run the default studies, say where the report is
+# make test     all tests
+# make lint     style, types, workflow
+# make bench    what the README claims about speed
+# make paper    the figures of Pietschmann and Schlottbom
+# make install  the environment only
+# make lock     the exact versions again, from pyproject.toml
+
+BIN := .venv/bin
+CONFIG ?= config/config.yaml
+SNAKEMAKE := $(BIN)/snakemake --profile workflow/profiles/default
+
+.PHONY: run test lint bench paper install lock
+
+run: install
+	$(SNAKEMAKE) --configfile $(CONFIG)
+	$(SNAKEMAKE) --configfile $(CONFIG) --report results/snakemake-report.html --quiet
+	@echo
+	@echo "Report:                       $(CURDIR)/results/report.html"
+	@echo "Snakemake's report:           $(CURDIR)/results/snakemake-report.html"
+	@echo "Stores, one for each study:   $(CURDIR)/results/<study>/, open them with dajko.open_study"
+
+test: install
+	$(BIN)/python -m pytest -n auto
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakemake --lint --quiet
+	@! grep -nE '(https?://|--index-url|--find-links)' requirements.lock
+
+bench: install
+	$(BIN)/python benchmarks/run.py
+
+paper: install
+	$(SNAKEMAKE) --configfile config/paper/porous-medium.yaml --config results=results/paper
+	@echo
+	@echo "Report: $(CURDIR)/results/paper/report.html"
+
+install: .venv/installed
+
+# The environment is made anew when the lock file changes. With uv this takes seconds, with pip about a minute.
+.venv/installed: requirements.lock pyproject.toml
+	@python=$$(for p in python3.13 python3.12 python3.11 python3; do \
+	    $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done); \
+	test -n "$$python" || { echo "dajko needs Python 3.11 or newer"; exit 1; }; \
+	$$python -m venv --clear .venv
+	@if command -v uv >/dev/null; \
+	then uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock; \
+	else $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock; fi
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+lock:
+	uv pip compile --universal --generate-hashes --no-annotate --no-header --extra dev pyproject.toml -o requirements.lock
