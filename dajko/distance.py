@@ -65,9 +65,10 @@ def _w2(p: Array, q: Array, edges: Array) -> float:
         if i == n or j == n:
             return math.sqrt(total)
         moved = min(p[i] - a, q[j] - b)
-        slope_p, slope_q = (edges[i + 1] - edges[i]) / p[i], (edges[j + 1] - edges[j]) / q[j]
-        start = edges[i] + a * slope_p - edges[j] - b * slope_q
-        end = start + moved * (slope_p - slope_q)
+        # Shares of the cells first: a width divided by the mass of a cell overflows where that is 1e-310.
+        width_p, width_q = edges[i + 1] - edges[i], edges[j + 1] - edges[j]
+        start = edges[i] - edges[j] + a / p[i] * width_p - b / q[j] * width_q
+        end = start + moved / p[i] * width_p - moved / q[j] * width_q
         total += moved * (start * start + start * end + end * end) / 3.0
         # One of the two cells is used up; saying so exactly keeps rounding from leaving a sliver of it.
         if p[i] - a <= q[j] - b:

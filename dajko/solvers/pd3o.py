@@ -48,6 +48,10 @@ DataStep = Literal["auto", "explicit", "dual"]
 # The data rows are scaled so that they add this share to |AA*|.
 _DATA_SHARE = 0.1
 
+# The stopping rule looks at changes only, and a density that a steep potential has emptied does not change either. An
+# iterate that violates mass, continuity or initial density by more than this share of the density is not converged.
+_MOST_VIOLATION = 1e-2
+
 # A power of the density with an exponent below this has an unbounded second derivative at 0.
 _LEAST_SMOOTH_EXPONENT = 2.0
 
@@ -100,7 +104,8 @@ class PD3O:
     Parameters
     ----------
     tol : float
-        The paper's stopping rule: bound on the relative change of u, phi and E in one iteration.
+        The paper's stopping rule: bound on the relative change of u, phi and E in one iteration. Iterates that are far from
+        satisfying the constraints do not count as converged.
     max_iterations : int
     primal_step : float or None
         lambda; by default the paper's 0.2, or less where the gradient of the energy demands it.
@@ -487,9 +492,7 @@ def _iterate(
 ) -> tuple[int, bool, Array]:
     """Algorithm 1, with ``rho``, ``m`` and ``dual`` as start and result."""
     nt, n = rho.shape[0] - 1, rho.shape[1]
-    total_mass = 0.0
-    for j in range(n):
-        total_mass += w.wx[j] * initial[j]
+    total_mass, size_initial = np.sum(w.wx * initial), math.sqrt(np.sum(w.wx * initial**2))
     lam, sigma = steps.primal, steps.dual
     weight = tau / w.metric[nt]
     data_explicit, with_internal = steps.data.size == 0, steps.internal_explicit
@@ -571,6 +574,13 @@ def _iterate(
         change_energy = _relative(abs(new_energy - energy), abs(energy))
         energy = new_energy
         converged = max(change_primal, change_dual, change_energy) < tol
+        if converged:
+            apply(rho, m, initial, total_mass, w, next_dual)
+            off = _violations(next_dual, w)
+            converged = (
+                off[2] <= _MOST_VIOLATION * total_mass + delta
+                and max(off[0], off[3]) <= _MOST_VIOLATION * size_initial + delta
+            )
         if not math.isfinite(primal_change + dual_change + energy):
             break
 
@@ -580,13 +590,20 @@ def _iterate(
     apply(rho, m, initial, total_mass, w, next_dual)
     residuals = np.zeros(7)
     residuals[0], residuals[1], residuals[2] = change_primal, change_dual, change_energy
-    for k in range(nt):
-        residuals[3] += w.metric[k + 1] * np.sum(w.wx * next_dual.continuity[k] ** 2)
-    residuals[4] = np.sum(w.metric * (next_dual.boundary[:, 0] ** 2 + next_dual.boundary[:, 1] ** 2))
-    residuals[5] = np.sum(w.metric * next_dual.mass**2)
-    residuals[6] = np.sum(w.wx * next_dual.initial**2)
-    residuals[3:] = np.sqrt(residuals[3:])
+    residuals[3:] = _violations(next_dual, w)
     return iterations, converged, residuals
+
+
+@kernel
+def _violations(residual: Dual, w: Weights) -> Array:
+    """Left-hand sides of (4.9)-(4.12), without the squares, from what :func:`apply` gives."""
+    squares = np.zeros(4)
+    for k in range(residual.continuity.shape[0]):
+        squares[0] += w.metric[k + 1] * np.sum(w.wx * residual.continuity[k] ** 2)
+    squares[1] = np.sum(w.metric * (residual.boundary[:, 0] ** 2 + residual.boundary[:, 1] ** 2))
+    squares[2] = np.sum(w.metric * residual.mass**2)
+    squares[3] = np.sum(w.wx * residual.initial**2)
+    return np.sqrt(squares)
 
 
 @kernel
