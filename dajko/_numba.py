@@ -29,7 +29,7 @@ def _cache_directory() -> Path:
     digest = hashlib.sha256(f"{numba.__version__} {platform.python_version()}".encode())
     for source in sorted(package.rglob("*.py")):
         content = source.read_bytes()
-        if b"dajko._numba import kernel" in content:
+        if b"numba" in content:
             digest.update(content)
     return Path(platformdirs.user_cache_dir("dajko")) / f"numba-{platform.node()}-{digest.hexdigest()[:16]}"
 
@@ -42,3 +42,13 @@ def kernel(function: Function) -> Function:
     """Compile ``function`` with Numba: no Python objects, cached, division as in NumPy, sums free to be reordered."""
     compiled = numba.njit(cache=True, error_model="numpy", fastmath=FASTMATH)(function)
     return cast("Function", compiled)
+
+
+def exact_kernel(function: Function) -> Function:
+    """Compile like :func:`kernel`, but keep every operation as it is written, so that results agree to the last bit."""
+    return cast("Function", numba.njit(cache=True, error_model="numpy")(function))
+
+
+def inline_kernel(function: Function) -> Function:
+    """Compile like :func:`exact_kernel`, as a part of the kernels that call it: for what runs at every node."""
+    return cast("Function", numba.njit(cache=True, error_model="numpy", forceinline=True)(function))

@@ -186,10 +186,11 @@ class Energy:
             raise InputError("potential must be finite at every node of the grid")
         return values
 
-    def value(self, density: ArrayLike, grid: Grid) -> float:
-        """Energy ``F_h`` of (4.1) of a density of shape ``(nx + 1,)``."""
-        u = np.asarray(density, dtype=np.float64)
-        return float(grid.integrate(_internal(u, self.exponent) + self.potential_on(grid) * u))
+    def value(self, density: ArrayLike, grid: Grid) -> Array:
+        """Energy ``F_h`` of (4.1) of densities of shape ``(..., nx + 1)``, shape ``(...)``."""
+        u = np.ascontiguousarray(density, dtype=np.float64)
+        internal_energy = _internal(u.reshape(-1), self.exponent).reshape(u.shape)
+        return grid.integrate(internal_energy + self.potential_on(grid) * u)
 
     def first_variation(self, density: ArrayLike, grid: Grid) -> Array:
         """``U'(u) + V`` at the nodes, shape ``(nx + 1,)``."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -13,7 +14,7 @@ from dajko.energy import Energy
 from dajko.errors import InputError
 from dajko.grid import Array, Grid, whole_number
 from dajko.observation import DataTerm
-from dajko.solvers import Problem, Solver, Status, Step, as_solver
+from dajko.solvers import DEFAULT_SOLVER, Problem, Solver, Status, Step, as_solver, solve_together
 
 
 def jko_step(
@@ -22,7 +23,7 @@ def jko_step(
     grid: Grid,
     tau: float,
     data: DataTerm | None = None,
-    solver: str | Solver = "pd3o",
+    solver: str | Solver = DEFAULT_SOLVER,
 ) -> Step:
     """One step of the daJKO scheme, (1.7) in the discrete form of section 4.2.
 
@@ -62,6 +63,41 @@ def jko_step(
     return as_solver(solver).solve(Problem(density, energy, grid, tau, data))
 
 
+@dataclass(frozen=True, eq=False)
+class Flow:
+    """A daJKO flow to be computed; the parameters are those of :func:`evolve`, and are checked here.
+
+    Raises
+    ------
+    InputError
+        If one of them cannot be used.
+    """
+
+    density: ArrayLike
+    energy: Energy
+    grid: Grid
+    tau: float
+    steps: int
+    data: DataTerm | None = None
+    solver: str | Solver = DEFAULT_SOLVER
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "density", self.grid.check_density(self.density))
+        object.__setattr__(self, "steps", whole_number("steps", self.steps, least=1))
+        object.__setattr__(self, "solver", as_solver(self.solver))
+        rows = None if self.data is None or np.ndim(self.data.values) == 1 else len(np.asarray(self.data.values))
+        if rows not in (None, self.steps):
+            raise InputError(f"data values must have one row for each of the {self.steps} steps, got {rows}")
+        # The potential is the same at all steps: evaluated once.
+        fixed = Energy(self.energy.internal, self.energy.potential_on(self.grid))
+        object.__setattr__(self, "energy", fixed)
+
+    def problem(self, density: Array, step: int) -> Problem:
+        """The problem of one step, counted from 0."""
+        data = None if self.data is None else self.data.at_step(step)
+        return Problem(density, self.energy, self.grid, self.tau, data)
+
+
 def steps_in_time(
     density: ArrayLike,
     energy: Energy,
@@ -69,22 +105,31 @@ def steps_in_time(
     tau: float,
     steps: int,
     data: DataTerm | None = None,
-    solver: str | Solver = "pd3o",
+    solver: str | Solver = DEFAULT_SOLVER,
 ) -> Iterator[Step]:
     """The steps of Algorithm 2, each started from the one before; a failed step is the last."""
-    steps = whole_number("steps", steps, least=1)
-    if data is not None and np.ndim(data.values) == 2 and len(np.asarray(data.values)) != steps:
-        raise InputError(f"data values must have one row for each of the {steps} steps, got {len(np.asarray(data.values))}")
-    solver = as_solver(solver)
-    warm_start = None
-    current = np.asarray(density, dtype=np.float64)
-    for n in range(steps):
-        term = None if data is None else data.at_step(n)
-        step = solver.solve(Problem(current, energy, grid, tau, term), warm_start)
+    flow = Flow(density, energy, grid, tau, steps, data, solver)
+    for (step,) in _steps_together([flow]):
         yield step
-        if step.status == Status.FAILED:
+
+
+def _steps_together(flows: Sequence[Flow]) -> Iterator[list[Step]]:
+    """Steps of several flows with one solver and one grid; each list holds a step of every flow that still runs.
+
+    The flows must have the same number of steps. A flow whose step has failed stays as it is and is not listed again.
+    """
+    running = list(range(len(flows)))
+    density = [np.asarray(flow.density) for flow in flows]
+    warm_start: list[Any] = [None] * len(flows)
+    for n in range(flows[0].steps):
+        problems = [flows[i].problem(density[i], n) for i in running]
+        found = solve_together(as_solver(flows[0].solver), problems, [warm_start[i] for i in running])
+        yield found
+        for i, step in zip(running, found, strict=True):
+            density[i], warm_start[i] = step.density, step.warm_start
+        running = [i for i, step in zip(running, found, strict=True) if step.status != Status.FAILED]
+        if not running:
             return
-        current, warm_start = step.density, step.warm_start
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,27 +159,51 @@ def trajectory(
     tau: float,
     steps: int,
     data: DataTerm | None = None,
-    solver: str | Solver = "pd3o",
+    solver: str | Solver = DEFAULT_SOLVER,
 ) -> Trajectory:
     """Algorithm 2 with plain arrays as its result; the parameters are those of :func:`evolve`."""
-    initial, steps = grid.check_density(density), whole_number("steps", steps, least=1)
-    flow = list(steps_in_time(initial, energy, grid, tau, steps, data, solver))
+    return trajectories([Flow(density, energy, grid, tau, steps, data, solver)])[0]
+
+
+def trajectories(flows: Sequence[Flow]) -> list[Trajectory]:
+    """Several flows; those that share solver options, grid and number of steps are solved together.
+
+    What comes out does not depend on what is solved together, to the last bit.
+    """
+    found: list[Trajectory | None] = [None] * len(flows)
+    groups: dict[tuple[Any, ...], list[int]] = {}
+    for i, flow in enumerate(flows):
+        numbers = 0 if flow.data is None else np.shape(flow.data.values)[-1]
+        groups.setdefault((flow.solver, flow.grid, flow.steps, numbers), []).append(i)
+    for members in groups.values():
+        chosen = [flows[i] for i in members]
+        results = [_empty(flow) for flow in chosen]
+        running = list(range(len(chosen)))
+        for n, steps in enumerate(_steps_together(chosen), start=1):
+            for i, step in zip(running, steps, strict=True):
+                results[i].status[n], results[i].iterations[n] = step.status, step.iterations
+                if step.status != Status.FAILED:
+                    results[i].density[n], results[i].residual[n] = step.density, step.residual
+            running = [i for i, step in zip(running, steps, strict=True) if step.status != Status.FAILED]
+        for i, result in zip(members, results, strict=True):
+            known = ~np.isnan(result.density[:, 0])
+            result.energy[known] = flows[i].energy.value(result.density[known], flows[i].grid)
+            result.mass[known] = flows[i].grid.integrate(result.density[known])
+            found[i] = result
+    return [result for result in found if result is not None]
+
+
+def _empty(flow: Flow) -> Trajectory:
+    times = flow.steps + 1
     result = Trajectory(
-        density=np.full((steps + 1, grid.nx + 1), np.nan),
-        energy=np.full(steps + 1, np.nan),
-        mass=np.full(steps + 1, np.nan),
-        status=np.zeros(steps + 1, dtype=np.int8),
-        iterations=np.zeros(steps + 1, dtype=np.int32),
-        residual=np.full(steps + 1, np.nan),
+        density=np.full((times, flow.grid.nx + 1), np.nan),
+        energy=np.full(times, np.nan),
+        mass=np.full(times, np.nan),
+        status=np.zeros(times, dtype=np.int8),
+        iterations=np.zeros(times, dtype=np.int32),
+        residual=np.full(times, np.nan),
     )
-    result.density[0], result.status[0], result.residual[0] = initial, Status.CONVERGED, 0.0
-    for n, step in enumerate(flow, start=1):
-        result.status[n], result.iterations[n] = step.status, step.iterations
-        if step.status != Status.FAILED:
-            result.density[n], result.residual[n] = step.density, step.residual
-    known = ~np.isnan(result.density[:, 0])
-    result.energy[known] = [energy.value(u, grid) for u in result.density[known]]
-    result.mass[known] = grid.integrate(result.density[known])
+    result.density[0], result.status[0], result.residual[0] = flow.density, Status.CONVERGED, 0.0
     return result
 
 
@@ -145,7 +214,7 @@ def evolve(
     tau: float,
     steps: int,
     data: DataTerm | None = None,
-    solver: str | Solver = "pd3o",
+    solver: str | Solver = DEFAULT_SOLVER,
 ) -> xr.Dataset:
     """Run the daJKO scheme, Algorithm 2.
 
@@ -175,6 +244,7 @@ def evolve(
         If the input cannot be used.
     """
     run = trajectory(density, energy, grid, tau, steps, data, solver)
+    steps = len(run.density) - 1
     return xr.Dataset(
         {
             "density": (("time", "x"), run.density, {"long_name": "density", "units": "1"}),

@@ -1,14 +1,32 @@
 """Solvers of one daJKO step: what is solved (``problem``) and how (one module each)."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
 from dajko.errors import InputError
+from dajko.solvers.interior_point import InteriorPoint
 from dajko.solvers.pd3o import PD3O
 from dajko.solvers.problem import Path, Problem, Status, Step
 
-Solver = PD3O
+Solver = InteriorPoint | PD3O
 
-SOLVERS: dict[str, type[Solver]] = {"pd3o": PD3O}
+SOLVERS: dict[str, type[InteriorPoint] | type[PD3O]] = {"interior_point": InteriorPoint, "pd3o": PD3O}
+DEFAULT_SOLVER = "pd3o"
 
-__all__ = ["PD3O", "SOLVERS", "Path", "Problem", "Solver", "Status", "Step", "as_solver"]
+__all__ = [
+    "DEFAULT_SOLVER",
+    "PD3O",
+    "SOLVERS",
+    "InteriorPoint",
+    "Path",
+    "Problem",
+    "Solver",
+    "Status",
+    "Step",
+    "as_solver",
+    "solve_together",
+]
 
 
 def as_solver(given: str | Solver) -> Solver:
@@ -23,6 +41,34 @@ def as_solver(given: str | Solver) -> Solver:
         if given not in SOLVERS:
             raise InputError(f"solver must be one of {', '.join(SOLVERS)}, got {given!r}")
         return SOLVERS[given]()
-    if not isinstance(given, tuple(SOLVERS.values())):
+    if not isinstance(given, Solver):
         raise InputError(f"solver must be a name or one of dajko's solver objects, got {given!r}")
     return given
+
+
+def solve_together(solver: Solver, problems: Sequence[Problem], warm_starts: Sequence[Any]) -> list[Step]:
+    """One step of each of several flows on one grid.
+
+    Where ``interior_point`` does not converge, Algorithm 1 takes the step; the status says so.
+
+    Parameters
+    ----------
+    solver : solver object
+    problems : sequence of Problem
+        With the same grid and the same number of measured numbers.
+    warm_starts : sequence
+        :attr:`Step.warm_start` of the step before of each flow, or None.
+    """
+    if isinstance(solver, PD3O):
+        return [solver.solve(p, before) for p, before in zip(problems, warm_starts, strict=True)]
+    alone = len(problems) == 1
+    found = [solver.solve(problems[0], warm_starts[0])] if alone else solver.solve_many(problems, warm_starts)
+    return [step if step.converged else _fall_back(p, step) for p, step in zip(problems, found, strict=True)]
+
+
+def _fall_back(problem: Problem, failed: Step) -> Step:
+    step = PD3O().solve(problem)
+    status = Status.FALLBACK if step.converged else step.status
+    message = f"{failed.message}; {step.message}"
+    # The next step begins as if this one were the first: what a warm start extrapolates may be what went wrong.
+    return replace(step, status=status, message=message, warm_start=None)

@@ -9,12 +9,9 @@ inner product (4.2), one iteration is::
 
 It converges for ``lambda sigma |AA*| < 1`` and ``lambda < 2 / L``, L the Lipschitz constant of ``grad E``.
 
-Everything is matrix-free. The rows of A carry square roots of quadrature weights, ``A = S D`` with D the plain difference
-quotients and S diagonal; the kernels keep ``y = S^-1 phi``, for which A and A* need no roots:
-
-- dual step: with ``g = y + sigma (D ubar - d)``, ``b = S d``, Moreau's identity and the projection onto a ball give
-  ``y <- g (1 - sigma delta / |S g|)_+``, a scalar factor for each ball;
-- adjoint: ``A* phi = W^-1 D^T S^2 y`` with W the weights of (4.2).
+Everything is matrix-free, in the scaled dual variables ``y`` of :mod:`dajko.solvers.constraints`: with ``g = y + sigma (D
+ubar - d)``, ``b = S d``, Moreau's identity and the projection onto a ball give ``y <- g (1 - sigma delta / |S g|)_+``, a
+scalar factor for each ball.
 
 Two parts of E cannot always be taken explicitly, as printed, because L is too large or infinite for a useful lambda:
 
@@ -30,18 +27,28 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
-import scipy.sparse.linalg
 
 from dajko._numba import kernel
-from dajko.energy import internal_curvature, internal_slope
+from dajko.energy import internal_curvature
 from dajko.errors import InputError
-from dajko.grid import Array, Grid, whole_number
+from dajko.grid import Array, whole_number
 from dajko.observation import add_gradient, observe
+from dajko.solvers.constraints import (
+    Dual,
+    Weights,
+    adjoint_density,
+    adjoint_flux,
+    apply,
+    operator_norm,
+    violations,
+    weights,
+    zero_dual,
+)
 from dajko.solvers.problem import Objective, Path, Problem, Status, Step, energy_gradient, energy_value
+from dajko.solvers.proximal_maps import project_dual, prox_action, prox_action_internal
 
 DataStep = Literal["auto", "explicit", "dual"]
 
@@ -58,31 +65,6 @@ _LEAST_SMOOTH_EXPONENT = 2.0
 _RESIDUALS = ("change_primal", "change_dual", "change_energy", "continuity", "boundary", "mass", "initial")
 
 
-class Dual(NamedTuple):
-    """Scaled dual variables ``y`` of the four constraints."""
-
-    continuity: Array  # (nt, nx + 1), (4.9)
-    boundary: Array  # (nt + 1, 2), (4.10)
-    mass: Array  # (nt + 1,), (4.11)
-    initial: Array  # (nx + 1,), (4.12)
-    data: Array  # (numbers,), empty without data in the dual step
-
-
-def zero_dual(grid: Grid, numbers: int = 0) -> Dual:
-    """Dual variables that are all zero, with ``numbers`` of them for data."""
-    nx, nt = grid.nx, grid.nt
-    return Dual(np.zeros((nt, nx + 1)), np.zeros((nt + 1, 2)), np.zeros(nt + 1), np.zeros(nx + 1), np.zeros(numbers))
-
-
-class Weights(NamedTuple):
-    """The grid as the kernels read it."""
-
-    wx: Array  # (nx + 1,)
-    metric: Array  # (nt + 1,), weights in time of the inner product
-    dx: float
-    dt: float
-
-
 class Steps(NamedTuple):
     """Step sizes of a solve, and which parts of E it takes explicitly."""
 
@@ -90,11 +72,6 @@ class Steps(NamedTuple):
     dual: float  # sigma
     data: Array  # (numbers,), sigma of each data row; empty where the data term is explicit
     internal_explicit: bool
-
-
-def weights(grid: Grid) -> Weights:
-    """The weights of a grid."""
-    return Weights(grid.wx, grid.wt_metric, grid.dx, grid.dt)
 
 
 @dataclass(frozen=True)
@@ -255,227 +232,6 @@ def lipschitz_bounds(problem: Problem) -> tuple[float, float]:
     return problem.tau * curvature / problem.grid.wt_metric[-1], problem.tau * data
 
 
-@lru_cache(maxsize=256)
-def operator_norm(grid: Grid) -> float:
-    """``|AA*|``, the largest eigenvalue, by Lanczos iterations with the kernels of the solver."""
-    w = weights(grid)
-    shape = (grid.nt + 1, grid.nx + 1)
-    zero = np.zeros(grid.nx + 1)
-
-    def normal_product(v: Array) -> Array:
-        """W^(1/2) A*A W^(-1/2) v, which is symmetric and has the nonzero eigenvalues of AA*."""
-        roots = np.sqrt(np.outer(w.metric, w.wx))
-        rho, m = np.ascontiguousarray(v).reshape(2, *shape) / roots
-        dual = zero_dual(grid)
-        apply(rho, m, zero, 0.0, w, dual)
-        rho, m = np.empty(shape), np.empty(shape)
-        apply_adjoint(dual, w, rho, m)
-        return np.concatenate([(rho * roots).ravel(), (m * roots).ravel()])
-
-    size = 2 * shape[0] * shape[1]
-    linear = scipy.sparse.linalg.LinearOperator((size, size), matvec=normal_product, dtype=np.float64)
-    start = np.random.default_rng(0).standard_normal(size)
-    largest = scipy.sparse.linalg.eigsh(linear, k=1, which="LA", v0=start, tol=1e-8, return_eigenvectors=False)
-    return float(largest[0])
-
-
-@kernel
-def apply(rho: Array, m: Array, initial: Array, total_mass: float, w: Weights, out: Dual) -> None:
-    """``D u - d``: the residuals of (4.3)-(4.5), (4.6), (4.8) and (4.7), without the weights."""
-    last = rho.shape[1] - 1
-    for k in range(1, rho.shape[0]):
-        row, old, new, flux = out.continuity[k - 1], rho[k - 1], rho[k], m[k]
-        for j in range(1, last):
-            row[j] = (new[j] - old[j]) / w.dt + (flux[j + 1] - flux[j - 1]) / (2.0 * w.dx)
-        row[0] = (new[0] - old[0]) / w.dt + (flux[1] - flux[0]) / w.dx
-        row[last] = (new[last] - old[last]) / w.dt + (flux[last] - flux[last - 1]) / w.dx
-    for k in range(rho.shape[0]):
-        out.boundary[k, 0] = m[k, 0]
-        out.boundary[k, 1] = m[k, last]
-        mass = 0.0
-        for j in range(last + 1):
-            mass += w.wx[j] * rho[k, j]
-        out.mass[k] = mass - total_mass
-    for j in range(last + 1):
-        out.initial[j] = rho[0, j] - initial[j]
-
-
-@kernel
-def apply_adjoint(dual: Dual, w: Weights, rho: Array, m: Array) -> None:
-    """``A* phi`` of the scaled dual variables, written into ``rho`` and ``m``."""
-    nt, last = dual.continuity.shape[0], rho.shape[1] - 1
-    for k in range(nt + 1):
-        _adjoint_density(dual, w, k, rho[k])
-        if k == 0:
-            m[k] = 0.0
-        else:
-            _adjoint_flux(dual.continuity[k - 1], w, m[k])
-        m[k, 0] += dual.boundary[k, 0] / w.wx[0]
-        m[k, last] += dual.boundary[k, 1] / w.wx[last]
-
-
-@kernel
-def _adjoint_density(dual: Dual, w: Weights, k: int, out: Array) -> None:
-    nt = dual.continuity.shape[0]
-    if k == 0:
-        ratio, following = w.metric[1] / w.metric[0] / w.dt, dual.continuity[0]
-        for j in range(out.size):
-            out[j] = dual.mass[0] + dual.initial[j] / w.metric[0] - ratio * following[j]
-    elif k < nt:
-        ratio, row, following = w.metric[k + 1] / w.metric[k] / w.dt, dual.continuity[k - 1], dual.continuity[k]
-        for j in range(out.size):
-            out[j] = dual.mass[k] + row[j] / w.dt - ratio * following[j]
-    else:
-        row = dual.continuity[nt - 1]
-        for j in range(out.size):
-            out[j] = dual.mass[nt] + row[j] / w.dt
-
-
-@kernel
-def _adjoint_flux(row: Array, w: Weights, out: Array) -> None:
-    # Each entry of a row times its weight in space is +-1/2, one-sided rows at the ends included.
-    last = out.size - 1
-    for j in range(1, last):
-        out[j] = (row[j - 1] - row[j + 1]) / (2.0 * w.dx)
-    out[0] = -0.5 * (row[0] + row[1]) / w.wx[0]
-    out[last] = 0.5 * (row[last - 1] + row[last]) / w.wx[last]
-
-
-@kernel
-def _dual_step(old: Array, out: Array, weight: Array, sigma: float) -> float:
-    """``out <- old + sigma out``; returns the sum of ``weight * out^2``."""
-    total = 0.0
-    for j in range(old.size):
-        out[j] = old[j] + sigma * out[j]
-        total += weight[j] * out[j] ** 2
-    return total
-
-
-@kernel
-def _shrink(old: Array, out: Array, weight: Array, factor: float) -> tuple[float, float]:
-    """Scale ``out`` and return the weighted sums of squares of its change against ``old``, and of ``old``."""
-    change, size = 0.0, 0.0
-    for j in range(old.size):
-        out[j] *= factor
-        change += weight[j] * (out[j] - old[j]) ** 2
-        size += weight[j] * old[j] ** 2
-    return change, size
-
-
-@kernel
-def _shrink_factor(squared_norm: float, radius: float) -> float:
-    norm = math.sqrt(squared_norm)
-    return 1.0 - radius / norm if norm > radius else 0.0
-
-
-@kernel
-def project_dual(old: Dual, out: Dual, w: Weights, sigma: float, delta: float) -> tuple[float, float]:
-    """Line 3 of Algorithm 1: ``out`` holds ``D ubar - d`` and receives the new dual variables.
-
-    Returns the squared norms of the change of phi and of the old phi.
-    """
-    nt = old.continuity.shape[0]
-    total = 0.0
-    for k in range(nt):
-        total += w.metric[k + 1] * _dual_step(old.continuity[k], out.continuity[k], w.wx, sigma)
-    factor = _shrink_factor(total, sigma * delta)
-    change, size = 0.0, 0.0
-    for k in range(nt):
-        c, s = _shrink(old.continuity[k], out.continuity[k], w.wx, factor)
-        change += w.metric[k + 1] * c
-        size += w.metric[k + 1] * s
-
-    for side in range(2):
-        out.boundary[:, side] = old.boundary[:, side] + sigma * out.boundary[:, side]
-    total = 0.0
-    for k in range(nt + 1):
-        total += w.metric[k] * (out.boundary[k, 0] ** 2 + out.boundary[k, 1] ** 2)
-    factor = _shrink_factor(total, sigma * delta)
-    for side in range(2):
-        c, s = _shrink(old.boundary[:, side], out.boundary[:, side], w.metric, factor)
-        change += c
-        size += s
-
-    factor = _shrink_factor(_dual_step(old.mass, out.mass, w.metric, sigma), sigma * delta)
-    c, s = _shrink(old.mass, out.mass, w.metric, factor)
-    change += c
-    size += s
-
-    factor = _shrink_factor(_dual_step(old.initial, out.initial, w.wx, sigma), sigma * delta)
-    c, s = _shrink(old.initial, out.initial, w.wx, factor)
-    return change + c, size + s
-
-
-@kernel
-def prox_action(rho: Array, m: Array, lam: float, start: Array) -> None:
-    """Proximal map of ``lam Phi`` in every node, (4.14), in place.
-
-    The new density is the largest root of ``(x - rho)(x + lam)^2 = lam m^2 / 2`` (4.15), or 0. On the right of
-    ``max(rho, -lam)`` the cubic is increasing and convex, so Newton's method from any nonnegative ``start`` passes the root
-    at most once and then descends to it; all nodes go together, which vectorises where Cardano's branches do not.
-    ``start`` is overwritten.
-    """
-    n = rho.size
-    for j in range(n):
-        s = start[j]
-        s = s if s > rho[j] else rho[j]
-        start[j] = s if s > 0.0 else 0.0
-    for _ in range(100):
-        moving = 0
-        for j in range(n):
-            x, r = start[j], rho[j]
-            y = x + lam
-            value = (x - r) * y * y - 0.5 * lam * m[j] * m[j]
-            new = x - value / (y * (y + 2.0 * (x - r)))
-            new = new if new > 0.0 else 0.0
-            # Newton's method squares the relative error, so after a step this small the next one is below rounding.
-            moving += abs(new - x) > 1e-8 * y
-            start[j] = new
-        if moving == 0:
-            break
-    for j in range(n):
-        x = start[j]
-        rho[j] = x
-        m[j] = m[j] * x / (x + lam)
-
-
-@kernel
-def prox_action_internal(rho: Array, m: Array, lam: float, weight: float, exponent: float, start: Array) -> None:
-    """Proximal map of ``lam (Phi + weight U)`` in every node, in place.
-
-    With the flux eliminated as in (4.14), the new density is the root of the increasing function
-    ``x - rho - lam m^2 / (2 (x + lam)^2) + lam weight U'(x)``, or 0 if it is positive there.
-    """
-    for j in range(rho.size):
-        rho[j] = _root_internal(rho[j], 0.5 * lam * m[j] * m[j], lam, lam * weight, exponent, start[j])
-        m[j] = m[j] * rho[j] / (rho[j] + lam)
-
-
-@kernel
-def _root_internal(r: float, c: float, lam: float, weight: float, exponent: float, start: float) -> float:
-    if r + c / lam**2 - weight * internal_slope(0.0, exponent) <= 0.0:
-        return 0.0
-    # The root lies below the one without U where U' is positive, and U' is positive beyond 1 / e at the latest.
-    low, high = 0.0, max(1.0, r) + c / lam**2
-    x = start if low < start < high else min(max(r, 1e-3), 0.5 * high)
-    for _ in range(200):
-        y = x + lam
-        value = x - r - c / (y * y) + weight * internal_slope(x, exponent)
-        if value > 0.0:
-            high = x
-        else:
-            low = x
-        slope = 1.0 + 2.0 * c / (y * y * y) + weight * internal_curvature(x, exponent)
-        # A Newton step in log x, in which the entropy is linear; it cannot leave the positive numbers.
-        new = x * math.exp(max(-30.0, min(30.0, -value / (x * slope))))
-        if not low < new < high:
-            new = 0.5 * (low + high)
-        if abs(new - x) <= 4e-16 * x or new == low == 0.0:
-            return new
-        x = new
-    return x
-
-
 @kernel
 def _iterate(
     objective: Objective,
@@ -525,7 +281,7 @@ def _iterate(
         primal_change, primal_size = 0.0, 0.0
         for k in range(nt + 1):
             old_rho, old_m = rho[k], m[k]
-            _adjoint_density(dual, w, k, new_rho)
+            adjoint_density(dual, w, k, new_rho)
             for j in range(n):
                 new_rho[j] = old_rho[j] - lam * new_rho[j]
             if k == 0:
@@ -534,7 +290,7 @@ def _iterate(
                     new_rho[j] = new_rho[j] if new_rho[j] > 0.0 else 0.0
                     new_m[j] = 0.0
             else:
-                _adjoint_flux(dual.continuity[k - 1], w, new_m)
+                adjoint_flux(dual.continuity[k - 1], w, new_m)
                 new_m[0] += dual.boundary[k, 0] / w.wx[0]
                 new_m[n - 1] += dual.boundary[k, 1] / w.wx[n - 1]
                 for j in range(n):
@@ -576,7 +332,7 @@ def _iterate(
         converged = max(change_primal, change_dual, change_energy) < tol
         if converged:
             apply(rho, m, initial, total_mass, w, next_dual)
-            off = _violations(next_dual, w)
+            off = violations(next_dual, w)
             converged = (
                 off[2] <= _MOST_VIOLATION * total_mass + delta
                 and max(off[0], off[3]) <= _MOST_VIOLATION * size_initial + delta
@@ -590,20 +346,8 @@ def _iterate(
     apply(rho, m, initial, total_mass, w, next_dual)
     residuals = np.zeros(7)
     residuals[0], residuals[1], residuals[2] = change_primal, change_dual, change_energy
-    residuals[3:] = _violations(next_dual, w)
+    residuals[3:] = violations(next_dual, w)
     return iterations, converged, residuals
-
-
-@kernel
-def _violations(residual: Dual, w: Weights) -> Array:
-    """Left-hand sides of (4.9)-(4.12), without the squares, from what :func:`apply` gives."""
-    squares = np.zeros(4)
-    for k in range(residual.continuity.shape[0]):
-        squares[0] += w.metric[k + 1] * np.sum(w.wx * residual.continuity[k] ** 2)
-    squares[1] = np.sum(w.metric * (residual.boundary[:, 0] ** 2 + residual.boundary[:, 1] ** 2))
-    squares[2] = np.sum(w.metric * residual.mass**2)
-    squares[3] = np.sum(w.wx * residual.initial**2)
-    return np.sqrt(squares)
 
 
 @kernel

@@ -28,17 +28,23 @@ from dajko.observation import DataTerm, Operator, add_gradient, observe, operato
 
 
 class Status(enum.IntEnum):
-    """How a solve ended. The value 0 is kept for members of a study that have not been computed yet."""
+    """How a solve ended, from good to bad. The value 0 is kept for cells of a study that have not been computed yet."""
 
     PENDING = 0
     CONVERGED = 1
-    NOT_CONVERGED = 2
-    FAILED = 3
+    FALLBACK = 2
+    NOT_CONVERGED = 3
+    FAILED = 4
 
     @property
     def message(self) -> str:
         """A sentence that says what happened and what can be done."""
         return _MESSAGES[self]
+
+    @property
+    def usable(self) -> bool:
+        """Whether there is a result that met the stopping rule of the solver that made it."""
+        return self in (Status.CONVERGED, Status.FALLBACK)
 
     @staticmethod
     def flags() -> dict[str, Any]:
@@ -52,6 +58,7 @@ class Status(enum.IntEnum):
 _MESSAGES = {
     Status.PENDING: "not computed yet",
     Status.CONVERGED: "converged",
+    Status.FALLBACK: "interior_point did not converge, and pd3o did in its place",
     Status.NOT_CONVERGED: "the iteration limit was reached before the stopping rule was met; raise "
     "solver.max_iterations, loosen solver.tol, or enlarge theta",
     Status.FAILED: "the iterates stopped being finite numbers; check the energy and the data, or take smaller solver steps",

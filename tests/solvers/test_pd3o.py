@@ -21,15 +21,8 @@ from dajko import (
 from dajko.distance import l1
 from dajko.observation import operator
 from dajko.solvers import Problem
-from dajko.solvers.pd3o import (
-    Dual,
-    apply,
-    apply_adjoint,
-    lipschitz_bounds,
-    operator_norm,
-    weights,
-    zero_dual,
-)
+from dajko.solvers.constraints import Dual, apply, apply_adjoint, operator_norm, weights, zero_dual
+from dajko.solvers.pd3o import lipschitz_bounds
 
 from .numpy_pd3o import algorithm_1, constraints, gramian, normal_norm
 from .reference_cases import NAMES, WITH_DATA, load

@@ -121,11 +121,12 @@ def test_statuses_are_sentences_and_cf_flags():
     assert dict(zip(flags["flag_meanings"].split(), flags["flag_values"].tolist(), strict=True)) == {
         "pending": 0,
         "converged": 1,
-        "not_converged": 2,
-        "failed": 3,
+        "fallback": 2,
+        "not_converged": 3,
+        "failed": 4,
     }
     assert flags["flag_values"].dtype == np.int8
-    assert len({status.message for status in Status}) == 4
+    assert len({status.message for status in Status}) == 5
     assert "max_iterations" in Status.NOT_CONVERGED.message
 
 
