@@ -36,7 +36,22 @@ def _answered(command: Callable[..., int]) -> Callable[..., None]:
     return run
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    """The commands; what click has to say about wrong options is one line like all other errors."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        kwargs["standalone_mode"] = False
+        try:
+            sys.exit(super().main(*args, **kwargs))
+        except click.exceptions.NoArgsIsHelpError as error:
+            error.show()
+        except click.UsageError as error:
+            command = error.ctx.command_path if error.ctx else "dajko"
+            click.echo(f"dajko: {error.format_message().rstrip('.')}; see {command} --help", err=True)
+        sys.exit(BAD_INPUT)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="dajko")
 def main() -> None:
     """Studies of data-driven Wasserstein gradient flows.
@@ -62,11 +77,9 @@ def validate(file: Path) -> int:
       dajko validate config/config.yaml
     Exit code: 0 valid, 2 bad input.
     """
-    from dajko.study.run import check_plan
     from dajko.study.store import estimated_seconds
 
     for plan in _plans(file, ()):
-        check_plan(plan)
         cells = len(plan.points) * plan.members
         minutes = sum(estimated_seconds(s) for s in plan.studies) * plan.members / 60.0
         click.echo(
@@ -92,14 +105,13 @@ def run(file: Path, studies: tuple[str, ...], results: Path | None, workers: int
     Exit code: 0 done, 1 some members failed or are missing, 2 bad input.
     """
     from dajko.study.parse import read_studies
-    from dajko.study.run import check_plan, run_study
+    from dajko.study.run import run_study
     from dajko.study.store import inspect
 
     plans = _plans(file, studies)
     config = read_studies(file)
     directory = results or Path(config.results)
     for plan in plans:
-        check_plan(plan)
         inspect((directory / plan.name).absolute(), plan)
     bad = 0
     for plan in plans:
@@ -163,14 +175,22 @@ def report(directory: Path) -> int:
 
 
 def _plans(file: Path, names: tuple[str, ...]) -> list[Any]:
+    """The studies of a file, or those named, planned and with every cell checked."""
     from dajko.study.members import make_plan
-    from dajko.study.parse import read_studies
+    from dajko.study.parse import in_file, read_studies
+    from dajko.study.run import check_plan
 
     config = read_studies(file)
     for name in names:
         if name not in config.studies:
             raise InputError(f"{file}: has no study {name!r}; it has {', '.join(config.studies)}")
-    return [make_plan(name, study) for name, study in config.studies.items() if not names or name in names]
+    try:
+        plans = [make_plan(name, study) for name, study in config.studies.items() if not names or name in names]
+        for plan in plans:
+            check_plan(plan)
+    except InputError as error:
+        raise in_file(file, error) from None
+    return plans
 
 
 def _study_directories(directory: Path) -> list[Path]:

@@ -21,7 +21,7 @@ time: {tau: 5.0e-4, steps: 3}
 observations: {operators: [mean, spread]}
 noise: {level: 0.1}
 theta: 1.0e-3
-solver: {tol: 1.0e-3, constraint_tolerance: 1.0e-3}
+solver: {name: pd3o, tol: 1.0e-3, constraint_tolerance: 1.0e-3}
 sweep: {theta: [1.0e-3, 1.0e-2]}
 ensemble: {members: 3, seed: 7}
 """

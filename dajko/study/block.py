@@ -64,7 +64,6 @@ def run_block(path: str, digest: str, block: Block) -> BlockReport:
             )
     shapes = {name: store.array(block.group, name).shape[1:] for name in store.variables(block.group)}
     values = {n: np.array([_fitted(row.get(n), n, shape) for row in rows]) for n, shape in shapes.items()}
-    values = {n: np.array([_fitted(row.get(n), n, shape) for row in rows]) for n, shape in shapes.items()}
     store.write(block, values)
     return BlockReport(block, tuple(failures), sum(float(row["solve_time"]) for row in rows), time.perf_counter() - started)
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import gc
+import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import dask
 from distributed import Client, LocalCluster
@@ -60,22 +64,42 @@ def cores() -> int:
 
 
 def _connect(config: SchedulerAddress) -> Client:
-    where = config.address or config.file
+    deadline = time.monotonic() + config.wait
+    key = "address" if config.address is not None else "file"
+    address = config.address or _address_in(Path(str(config.file)), deadline)
     try:
-        if config.address is not None:
-            client = Client(config.address, timeout=config.wait)
-        else:
-            client = Client(scheduler_file=config.file, timeout=config.wait)
+        client = Client(address, timeout=max(deadline - time.monotonic(), 1.0))
     except (OSError, TimeoutError, ValueError, TypeError) as error:
-        raise InputError(
-            f"cluster.{'address' if config.address else 'file'}: no scheduler answers at {where} within {config.wait:g} s "
-            f"({type(error).__name__}); start one with `dask scheduler`, and workers with `dask worker`"
-        ) from None
-    try:
-        client.wait_for_workers(1, timeout=config.wait)
-    except TimeoutError:
-        client.close()
-        raise InputError(
-            f"cluster: the scheduler at {where} has no workers after {config.wait:g} s; start some with `dask worker`"
-        ) from None
-    return client
+        problem = str(error) if isinstance(error, ValueError) else type(error).__name__
+    else:
+        try:
+            client.wait_for_workers(1, timeout=max(deadline - time.monotonic(), 1.0))
+        except TimeoutError:
+            client.close()
+            raise InputError(
+                f"cluster: the scheduler at {address} has no workers after {config.wait:g} s; start some with `dask worker`"
+            ) from None
+        return client
+    # What is left of the client would lock up the next one if it were collected in the middle of that one's start.
+    gc.collect()
+    raise InputError(
+        f"cluster.{key}: no scheduler answers at {address} within {config.wait:g} s ({problem}); start one with "
+        "`dask scheduler`, and workers with `dask worker`"
+    )
+
+
+def _address_in(file: Path, deadline: float) -> str:
+    """The address in a scheduler file, which the scheduler may still have to write."""
+    problem = "there is no such file"
+    while True:
+        try:
+            return str(json.loads(file.read_text(encoding="utf-8"))["address"])
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            problem = f"cannot be read: {error.strerror}"
+        except (ValueError, KeyError, TypeError):  # or it is being written
+            problem = "is not a scheduler file"
+        if time.monotonic() > deadline:
+            raise InputError(f"cluster.file: {file}: {problem}; `dask scheduler --scheduler-file` writes one")
+        time.sleep(0.05)

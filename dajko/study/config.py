@@ -9,7 +9,7 @@ import hashlib
 import json
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveInt, TypeAdapter, model_validator
+from pydantic import Field, TypeAdapter, model_validator
 from pydantic_core import PydanticCustomError
 
 from dajko.study.ingredients import (
@@ -20,6 +20,7 @@ from dajko.study.ingredients import (
     ObservationsConfig,
     PD3OConfig,
     Positive,
+    PositiveWhole,
     Strict,
     TimeConfig,
     TruthConfig,
@@ -67,8 +68,8 @@ class StudyConfig(Strict):
     limits: bool = Field(False, description="Add to a sweep over theta the limits of the scheme: model only, and data only.")
     ensemble: EnsembleConfig = EnsembleConfig()
     store: StoreConfig = StoreConfig()
-    block: PositiveInt | None = Field(None, description="Cells in one task and one chunk; estimated by default.")
-    slabs: PositiveInt = Field(1, description="Snakemake jobs that share the study.")
+    block: PositiveWhole | None = Field(None, description="Cells in one task and one chunk; estimated by default.")
+    slabs: PositiveWhole = Field(1, description="Snakemake jobs that share the study.")
     report: ReportConfig = ReportConfig()
 
 
@@ -91,21 +92,21 @@ class LocalCluster(Strict):
     """Processes on this machine, one thread each."""
 
     kind: Literal["local"] = "local"
-    workers: PositiveInt | None = Field(None, description="Number of processes; by default as many as there are cores.")
+    workers: PositiveWhole | None = Field(None, description="Number of processes; by default as many as there are cores.")
 
 
 class SchedulerAddress(Strict):
     """A Dask scheduler that is running already."""
 
     kind: Literal["scheduler"]
-    address: str | None = Field(None, description="For example tcp://10.0.0.1:8786.")
-    file: str | None = Field(None, description="A scheduler file, as `dask scheduler --scheduler-file` writes it.")
+    address: str | None = Field(None, min_length=1, description="For example tcp://10.0.0.1:8786.")
+    file: str | None = Field(None, min_length=1, description="A scheduler file, as `dask scheduler --scheduler-file` writes it.")
     wait: Positive = Field(60.0, description="Seconds to wait for the first worker.")
 
     @model_validator(mode="after")
     def _one(self) -> SchedulerAddress:
         if (self.address is None) == (self.file is None):
-            raise PydanticCustomError("cluster", "give either address or file, not both and not neither")
+            raise PydanticCustomError("cluster", "must have exactly one of the keys address and file")
         return self
 
 

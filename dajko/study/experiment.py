@@ -17,7 +17,7 @@ from dajko.errors import InputError
 from dajko.flow import Trajectory, trajectory
 from dajko.grid import Array, Grid
 from dajko.observation import DataTerm, Observation, Sensors, as_observation, measure
-from dajko.solvers import PD3O, Solver, Status
+from dajko.solvers import PD3O, Problem, Solver, Status
 from dajko.study.config import StudyConfig
 from dajko.study.ingredients import (
     ArrayConfig,
@@ -45,6 +45,10 @@ _POTENTIALS: dict[str, Callable[..., Callable[[Array], Array]]] = {
     "double_well": energies.DoubleWell,
     "linear": energies.Linear,
 }
+
+
+# The densities of one member may take 2 GB.
+_MOST_NUMBERS = 2**28
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,33 +123,74 @@ def check(study: StudyConfig, prefix: str) -> None:
     Raises
     ------
     InputError
-        If the densities, the potential or the sensors do not fit the grid.
+        If the densities, the potential or the sensors do not fit the grid, or given steps of the solver do not fit the
+        energy.
     """
-    grid, _, _ = _model(study, prefix)
+    _check_size(study, prefix)
+    grid, energy, initial = _model(study, prefix)
     _has_data(study, prefix)
     if isinstance(study.truth, ExactTruth):
         build(study, prefix)
     else:
-        own_grid = _truth_grid(study, study.truth)
-        _density(study.truth.initial, own_grid, f"{prefix}.truth.initial")
-        _check_potential(_energy(study.truth.energy), own_grid, f"{prefix}.truth.energy.potential")
+        own_grid, own_energy = _truth_grid(study, study.truth), _energy(study.truth.energy)
+        own_initial = _density(study.truth.initial, own_grid, f"{prefix}.truth.initial")
+        _check_potential(study.truth.energy, own_grid, f"{prefix}.truth.energy.potential")
         _observations(study, grid, prefix)
+        own_problem = Problem(own_initial, own_energy, own_grid, study.time.tau / study.truth.substeps)
+        _check_steps(study.truth.solver, own_problem, f"{prefix}.truth.solver")
+    observations = _observations(study, grid, prefix)
+    data = DataTerm(observations, np.zeros(sum(len(o.labels) for o in observations)), study.theta).at_step(0)
+    _check_steps(study.solver, Problem(initial, energy, grid, study.time.tau, data), f"{prefix}.solver")
+
+
+def _check_size(study: StudyConfig, prefix: str) -> None:
+    """Refuse what cannot fit into memory, such as a step of the wrong unit."""
+    grid, times = study.grid, study.time.count
+    levels, nodes = max(times, grid.nt) + 1, grid.nx + 1
+    if isinstance(study.truth, SolvedTruth):
+        levels = max(levels, times * study.truth.substeps + 1, (study.truth.nt or 0) + 1)
+        nodes = max(nodes, (study.truth.nx or 2 * grid.nx) + 1)
+    if levels * nodes > _MOST_NUMBERS:
+        raise InputError(
+            f"{prefix}: the densities of one member must be at most {_MOST_NUMBERS} numbers, got {nodes} nodes at {levels} "
+            "times; see grid.nx, grid.nt, time.tau"
+        )
+
+
+def _check_steps(config: PD3OConfig, problem: Problem, where: str) -> None:
+    """Check the step sizes that a user gave, at the initial density; those that the solver chooses always fit."""
+    if config.primal_step is None and config.dual_step is None:
+        return
+    try:
+        _solver(config).steps(problem)
+    except InputError as error:
+        raise InputError(f"{where}: {str(error).replace('solver.', '')}") from None
 
 
 def _model(study: StudyConfig, prefix: str) -> tuple[Grid, energies.Energy, Array]:
     grid, energy = _grid(study), _energy(study.model.energy)
-    _check_potential(energy, grid, f"{prefix}.model.energy.potential")
+    _check_potential(study.model.energy, grid, f"{prefix}.model.energy.potential")
     initial = _density(study.model.initial, grid, f"{prefix}.model.initial")
     if study.model.mass is not None:
         initial = initial * (study.model.mass / float(grid.integrate(initial)))
     return grid, energy, initial
 
 
-def _check_potential(energy: energies.Energy, grid: Grid, where: str) -> None:
+def _check_potential(config: EnergyConfig, grid: Grid, where: str) -> None:
+    if isinstance(config.potential, ArrayConfig):
+        _check_length(config.potential.values, grid, where)
     try:
-        energy.potential_on(grid)
+        with np.errstate(over="ignore", invalid="ignore"):
+            _energy(config).potential_on(grid)
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
+
+
+def _check_length(values: list[float], grid: Grid, where: str) -> None:
+    if len(values) != grid.nx + 1:
+        raise InputError(
+            f"{where}.values: must be {grid.nx + 1} numbers, one for each node of the grid (nx + 1), got {len(values)}"
+        )
 
 
 def _has_data(study: StudyConfig, prefix: str) -> NDArray[np.bool_]:
@@ -230,7 +275,7 @@ def _truth(request: _TruthRequest) -> tuple[Array, Array, Array]:
         profile = _profile(study.truth.solution, f"{prefix}.truth.solution")
         densities = np.array([profile(grid.x, n * tau) for n in range(steps + 1)])
         for density in densities:
-            grid.check_density(density, f"{prefix}.truth.solution")
+            grid.check_density(density, f"{prefix}.truth.solution: the density")
     else:
         own_grid = _truth_grid(study, study.truth)
         density = _density(study.truth.initial, own_grid, f"{prefix}.truth.initial")
@@ -293,8 +338,10 @@ def _profile(config: ProfileConfig, where: str) -> profiles.Profile:
 
 
 def _density(config: InitialConfig, grid: Grid, where: str) -> Array:
-    values = np.array(config.values) if isinstance(config, ValuesConfig) else _profile(config, where)(grid.x)
-    return grid.check_density(values, where)
+    if isinstance(config, ValuesConfig):
+        _check_length(config.values, grid, where)
+        return grid.check_density(config.values, f"{where}: the density")
+    return grid.check_density(_profile(config, where)(grid.x), f"{where}: the density")
 
 
 def _observations(study: StudyConfig, grid: Grid, prefix: str) -> tuple[Observation, ...]:

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+import math
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, FiniteFloat, PositiveInt, Tag, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, FiniteFloat, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
+
+def _whole(value: Any) -> Any:
+    """A whole number may be written as 1e5, and a linspace gives floats."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+WHOLE = BeforeValidator(_whole)
+PositiveWhole = Annotated[int, Field(gt=0), WHOLE]
 Positive = Annotated[FiniteFloat, Field(gt=0)]
 NonNegative = Annotated[FiniteFloat, Field(ge=0)]
 
@@ -153,8 +162,8 @@ class GridConfig(Strict):
 
     left: FiniteFloat
     right: FiniteFloat
-    nx: Annotated[int, Field(ge=4)] = 100
-    nt: Annotated[int, Field(ge=1)] = 10
+    nx: Annotated[int, Field(ge=4), WHOLE] = 100
+    nt: Annotated[int, Field(ge=1), WHOLE] = 10
     time_rule: Literal["right", "trapezoid"] = "right"
 
     @model_validator(mode="after")
@@ -170,14 +179,16 @@ class TimeConfig(Strict):
     """Time step, and either the number of steps or the end."""
 
     tau: Positive
-    steps: PositiveInt | None = None
+    steps: PositiveWhole | None = None
     end: Positive | None = None
 
     @model_validator(mode="after")
     def _one_of_two(self) -> TimeConfig:
         if (self.steps is None) == (self.end is None):
-            raise PydanticCustomError("time", "give either steps or end, not both and not neither")
-        if self.end is not None and (self.count < 1 or abs(self.count * self.tau - self.end) > 1e-6 * self.tau):
+            raise PydanticCustomError("time", "must have exactly one of the keys steps and end")
+        if self.end is not None and not (
+            self.end / self.tau < math.inf and self.count >= 1 and abs(self.count * self.tau - self.end) <= 1e-6 * self.tau
+        ):
             raise PydanticCustomError(
                 "time", "end must be a multiple of tau, got end {end} and tau {tau}", {"end": self.end, "tau": self.tau}
             )
@@ -197,7 +208,7 @@ class PD3OConfig(Strict):
 
     name: Literal["pd3o"] = "pd3o"
     tol: Positive = 1e-5
-    max_iterations: PositiveInt = 200_000
+    max_iterations: PositiveWhole = 200_000
     primal_step: Positive | None = None
     dual_step: Positive | None = None
     constraint_tolerance: Positive = 1e-5
@@ -220,9 +231,11 @@ class SolvedTruth(Strict):
     kind: Literal["solve"]
     energy: EnergyConfig
     initial: InitialConfig
-    nx: Annotated[int, Field(ge=4)] | None = Field(None, description="Cells in space; by default twice the model's.")
-    nt: Annotated[int, Field(ge=1)] | None = Field(None, description="Intervals in artificial time; the model's by default.")
-    substeps: PositiveInt = Field(2, description="Steps of the truth in one time step of the model.")
+    nx: Annotated[int, Field(ge=4), WHOLE] | None = Field(None, description="Cells in space; by default twice the model's.")
+    nt: Annotated[int, Field(ge=1), WHOLE] | None = Field(
+        None, description="Intervals in artificial time; the model's by default."
+    )
+    substeps: PositiveWhole = Field(2, description="Steps of the truth in one time step of the model.")
     solver: PD3OConfig = PD3OConfig()
 
 
@@ -251,9 +264,19 @@ class SensorsConfig(Strict):
 
 
 ObservationName = Literal["expectation", "variance", "mean", "spread", "mass"]
+
+
+def _observation_tag(value: Any) -> str | None:
+    return "name" if isinstance(value, str) else "sensors" if isinstance(value, dict | SensorsConfig) else None
+
+
 ObservationConfig = Annotated[
     Annotated[ObservationName, Tag("name")] | Annotated[SensorsConfig, Tag("sensors")],
-    Discriminator(lambda value: "name" if isinstance(value, str) else "sensors"),
+    Discriminator(
+        _observation_tag,
+        custom_error_type="observation",
+        custom_error_message=f"must be one of {', '.join(get_args(ObservationName))}, or {{sensors: …}}",
+    ),
 ]
 
 
@@ -261,8 +284,8 @@ class ObservationsConfig(Strict):
     """What is measured, and at which steps."""
 
     operators: Annotated[list[ObservationConfig], Field(min_length=1)]
-    every: PositiveInt = Field(1, description="There is data at every so many steps.")
-    first: PositiveInt = Field(1, description="The first step with data, counted from 1.")
+    every: PositiveWhole = Field(1, description="There is data at every so many steps.")
+    first: PositiveWhole = Field(1, description="The first step with data, counted from 1.")
 
 
 class NoiseConfig(Strict):

@@ -13,7 +13,7 @@ import zarr
 
 from dajko.errors import InputError
 from dajko.study.members import dimension_name
-from dajko.study.store import FIELDS, SUMMARY, VARIABLES, CellStore, X, cells_path, flags
+from dajko.study.store import FIELDS, OBSERVATION, SUMMARY, TIME, VARIABLES, CellStore, X, cells_path, flags
 
 
 def open_study(path: str | Path) -> xr.Dataset | xr.DataTree:
@@ -77,6 +77,7 @@ def unstack(cells: xr.Dataset) -> xr.Dataset:
     all swept dimensions and ``member``.
     """
     attributes = {name: cells[name].attrs for name in cells.coords}
+    attributes["zip"] = {"long_name": "position of the keys that vary together", "units": "1"}
     along: dict[str, tuple[str, np.ndarray]] = {}
     dims = []
     for dimension, *keys in json.loads(cells.attrs["axes"]):
@@ -98,8 +99,13 @@ def unstack(cells: xr.Dataset) -> xr.Dataset:
     result = result.assign_coords(along).set_coords(drawn)
     for name in result.coords:
         result[name].attrs.update(attributes.get(name, {}))
-    present = [d for d in result.dims if d not in (*dims, "member")]
-    return result.transpose(*dims, "member", *present)[[n for n in VARIABLES if n in result]]
+    present = [d for d in (TIME, X, OBSERVATION) if d in result.dims]
+    return _in_order(result.transpose(*dims, "member", *present))
+
+
+def _in_order(dataset: xr.Dataset) -> xr.Dataset:
+    """The variables in the order in which they are described, not that of a directory."""
+    return dataset[[name for name in VARIABLES if name in dataset]]
 
 
 def _tree(nodes: dict[str, xr.Dataset]) -> xr.Dataset | xr.DataTree:
@@ -159,4 +165,4 @@ def open_summary(path: str | Path) -> xr.Dataset | xr.DataTree:
     root = zarr.open_group(target, mode="r")
     names = json.loads(str(root.attrs["groups"]))
     nodes = {n: xr.open_zarr(target, group=n or None, consolidated=False, zarr_format=3, chunks=None) for n in names}
-    return _tree({name: decode(node.assign_attrs(dict(root.attrs))) for name, node in nodes.items()})
+    return _tree({name: _in_order(decode(node.assign_attrs(dict(root.attrs)))) for name, node in nodes.items()})

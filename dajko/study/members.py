@@ -11,6 +11,7 @@ import copy
 import difflib
 import itertools
 import json
+import math
 import zlib
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,6 +27,12 @@ from dajko.study.variation import DistributionConfig
 
 # What a random stream is for; the first word of a seed key.
 NOISE, PERTURBATION = 0, 1
+
+# More cells than this are a slip.
+_MOST_CELLS = 10_000_000
+
+# Sections whose names the stores use for something else.
+_SECTIONS = {"truth": "solution.shift", "time": "tau", "observations": "operators"}
 
 # The data-only limit is taken at this share of tau: theta -> 0 to about three digits, for masses of order 1.
 DATA_ONLY_SHARE = 1e-3
@@ -119,7 +126,7 @@ class Plan:
         """The study of one cell: the point's, with the member's draws put in."""
         if not self.perturbed_keys:
             return self.studies[point]
-        return self._at(self.points[point], self.draws(point, member))
+        return self._at(self.points[point], self.draws(point, member), place=f"member {member}, at")
 
     def noise_generator(self, member: int) -> np.random.Generator:
         """The random numbers of a member's noise: the same at all points, whatever else is in the study."""
@@ -133,7 +140,7 @@ class Plan:
     def _generator(self, *key: int) -> np.random.Generator:
         return np.random.default_rng(np.random.SeedSequence(self.study.ensemble.seed, spawn_key=key))
 
-    def _at(self, *overrides: dict[str, Any]) -> StudyConfig:
+    def _at(self, *overrides: dict[str, Any], place: str = "at") -> StudyConfig:
         content = copy.deepcopy(self._content)
         for override in overrides:
             for key, value in override.items():
@@ -142,7 +149,7 @@ class Plan:
             return parse(StudyConfig, content, f"studies.{self.name}")
         except InputError as error:
             values = ", ".join(f"{k} = {v}" for override in overrides for k, v in override.items())
-            raise InputError(f"{error} (at the point {values})" if values else str(error)) from None
+            raise InputError(f"{error} ({place} {values})" if values else str(error)) from None
 
     @cached_property
     def _content(self) -> dict[str, Any]:
@@ -164,33 +171,35 @@ def make_plan(name: str, study: StudyConfig) -> Plan:
     axes = []
     for key, given in study.sweep.items():
         _check_key(study, key, f"{prefix}.sweep.{key}")
-        axes.append(Axis((key,), tuple((v,) for v in _values(given, f"{prefix}.sweep.{key}"))))
+        values = _values(given)
+        _check_distinct(values, f"{prefix}.sweep.{key}")
+        axes.append(Axis((key,), tuple((v,) for v in values)))
     if study.zip:
         columns = {}
         for key, given in study.zip.items():
             _check_key(study, key, f"{prefix}.zip.{key}")
             if key in study.sweep:
                 raise InputError(f"{prefix}.zip.{key}: stands in sweep already")
-            columns[key] = _values(given, f"{prefix}.zip.{key}")
+            columns[key] = _values(given)
         lengths = {key: len(values) for key, values in columns.items()}
         if len(set(lengths.values())) > 1:
             raise InputError(f"{prefix}.zip: all keys must have the same number of values, got {lengths}")
-        axes.append(Axis(tuple(columns), tuple(zip(*columns.values(), strict=True))))
+        rows = list(zip(*columns.values(), strict=True))
+        _check_distinct(rows, f"{prefix}.zip")
+        axes.append(Axis(tuple(columns), tuple(rows)))
     if study.limits:
         axes = _with_limits(axes, study, prefix)
-    names = [axis.dimension for axis in axes]
-    for key, distribution in study.ensemble.perturbations.items():
+    _check_independent([key for axis in axes for key in axis.keys], prefix)
+    cells = math.prod(len(axis.values) for axis in axes) * study.ensemble.members
+    if cells > _MOST_CELLS:
+        raise InputError(f"{prefix}: must have at most {_MOST_CELLS} cells, points times members, got {cells}")
+    plan = Plan(name, study, tuple(axes))
+    for key in plan.perturbed_keys:
         where = f"{prefix}.ensemble.perturbations.{key}"
-        _check_key(study, key, where)
         if any(key in axis.keys for axis in axes):
             raise InputError(f"{where}: is swept already; a key is either swept or perturbed")
-        value = _lookup(study.model_dump(), key)
-        if isinstance(value, bool) or not isinstance(value, int | float | None):
-            raise InputError(f"{where}: only a number can be perturbed, got {value!r}")
-        if value is None and distribution.normal is not None and distribution.normal.mean is None:
-            raise InputError(f"{where}: needs a mean, because the study gives no value to {key}")
-    assert len(set(names)) == len(names)
-    plan = Plan(name, study, tuple(axes))
+        for point in plan.studies:  # a sweep may put in another kind of profile, say, which has no such key
+            _check_perturbation(point, key, study.ensemble.perturbations[key], where)
     _ = plan.groups  # builds and checks every point
     return plan
 
@@ -224,20 +233,52 @@ def label(value: Any) -> str:
     return json.dumps(value, separators=(",", ":")).replace('"', "").replace(" ", "_")
 
 
-def _values(given: Any, where: str) -> list[Any]:
-    values = list(given) if isinstance(given, list) else given.values()
-    if not values:
-        raise InputError(f"{where}: must have at least one value")
-    seen = [json.dumps(v, sort_keys=True, default=str) for v in values]
-    if len(set(seen)) < len(seen):
-        raise InputError(f"{where}: names a value twice")
-    return values
+def _values(given: Any) -> list[Any]:
+    return list(given) if isinstance(given, list) else list(given.values())
+
+
+def _check_distinct(values: list[Any], where: str) -> None:
+    seen: set[str] = set()
+    for value in values:
+        text = json.dumps(_as_floats(value), sort_keys=True, default=str)
+        if text in seen:
+            raise InputError(f"{where}: must not name a value twice, got {json.dumps(value, default=str)} again")
+        seen.add(text)
+
+
+def _as_floats(value: Any) -> Any:
+    """The value with 1 and 1.0 written alike."""
+    if isinstance(value, list | tuple):
+        return [_as_floats(v) for v in value]
+    if isinstance(value, dict):
+        return {k: _as_floats(v) for k, v in value.items()}
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**53 else value
+
+
+def _check_independent(keys: list[str], prefix: str) -> None:
+    """A swept key must not lie inside another, which would undo it."""
+    for key, other in itertools.permutations(keys, 2):
+        if key.startswith(f"{other}."):
+            raise InputError(f"{prefix}.sweep.{key}: cannot be swept beside {other}, which holds it; put it in there")
+
+
+def _check_perturbation(study: StudyConfig, key: str, distribution: DistributionConfig, where: str) -> None:
+    _check_key(study, key, where)
+    value = _lookup(study.model_dump(), key)
+    if isinstance(value, bool) or not isinstance(value, int | float | None):
+        raise InputError(f"{where}: only a number can be perturbed, got {value!r}")
+    if key.split(".", maxsplit=1)[0] in ("grid", "time", "observations"):
+        raise InputError(f"{where}: decides about the grid, the times or the data of the store; sweep it instead")
+    if value is None and distribution.normal is not None and distribution.normal.mean is None:
+        raise InputError(f"{where}: needs a mean, because the study gives no value to {key}")
 
 
 def _with_limits(axes: list[Axis], study: StudyConfig, prefix: str) -> list[Axis]:
     for i, axis in enumerate(axes):
         if axis.keys == ("theta",):
-            swept = [float(v) for (v,) in axis.values]
+            swept = [v for (v,) in axis.values]
+            if not all(isinstance(v, int | float) and not isinstance(v, bool) for v in swept):
+                raise InputError(f"{prefix}.sweep.theta: must be numbers greater than 0, got {swept}")
             data_only = data_only_theta(study)
             if min(swept) <= data_only or max(swept) == np.inf:
                 raise InputError(
@@ -256,13 +297,15 @@ def data_only_theta(study: StudyConfig) -> float:
 
 def _check_key(study: StudyConfig, key: str, where: str) -> None:
     first = key.split(".", maxsplit=1)[0]
+    if key in _SECTIONS:
+        raise InputError(f"{where}: is a section; name a key in it, such as {key}.{_SECTIONS[key]}")
     if first in NOT_SWEPT:
         raise InputError(f"{where}: {first} says what the study is and cannot vary inside it")
     try:
         _lookup(study.model_dump(), key)
     except KeyError:
         near = difflib.get_close_matches(key, _keys(study), n=3, cutoff=0.5)
-        hint = f"; did you mean {' or '.join(near)}?" if near else ""
+        hint = f"; did you mean {' or '.join(near)}?" if near else "; keys are dotted, such as noise.level or grid.nx"
         raise InputError(f"{where}: the study has no such key{hint}") from None
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import yaml
 from pydantic import BaseModel, ValidationError
 
@@ -22,9 +23,8 @@ class _Loader(yaml.SafeLoader):
     """The safe loader, with numbers as in YAML 1.2 (``1e-3`` is one) and without repeated keys."""
 
 
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d[\d_]*\.?[\d_]*|\.\d+)[eE][-+]?\d+$"), list("-+0123456789.")
-)
+_SCIENTIFIC = re.compile(r"^[-+]?(\d[\d_]*\.?[\d_]*|\.\d+)[eE][-+]?\d+$")
+_Loader.add_implicit_resolver("tag:yaml.org,2002:float", _SCIENTIFIC, list("-+0123456789."))
 
 
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
@@ -80,8 +80,37 @@ def read_studies(path: Path) -> StudyFile:
     try:
         return parse(StudyFile, read_yaml(path))
     except InputError as error:
-        text = str(error)
-        raise InputError(text if text.startswith(f"{path}: ") else f"{path}: {text}") from None
+        raise in_file(path, error) from None
+
+
+def plain(data: Any) -> Any:
+    """What others leave, made plain: NumPy's numbers and arrays, and ``1e-3``, which a reader of YAML 1.1 takes for text."""
+    if isinstance(data, Mapping):
+        return {key: plain(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [plain(value) for value in data]
+    if isinstance(data, np.ndarray | np.generic):
+        return data.tolist()
+    if isinstance(data, str) and _SCIENTIFIC.match(data):
+        return float(data.replace("_", ""))
+    return data
+
+
+def in_file(path: Path, error: InputError) -> InputError:
+    """An error in what a file says, with the name of the file before each line."""
+    lines = str(error).splitlines()
+    return InputError("\n".join(line if line.startswith(f"{path}: ") else f"{path}: {line}" for line in lines))
+
+
+def parse_studies(content: Mapping[str, Any]) -> StudyFile:
+    """Check the content of a file of studies that something else has read, such as Snakemake.
+
+    Raises
+    ------
+    InputError
+        One line for each thing that is wrong.
+    """
+    return parse(StudyFile, plain(content))
 
 
 def parse(model: type[Model], data: Any, prefix: str = "") -> Model:
@@ -104,7 +133,7 @@ def parse(model: type[Model], data: Any, prefix: str = "") -> Model:
         where = f"{prefix}: " if prefix else ""
         raise InputError(f"{where}must be a mapping of keys to values, got {_shown(data)}")
     try:
-        return model.model_validate(data)
+        return model.model_validate(data, strict=True)
     except ValidationError as error:
         lines = [_sentence(dict(e), data, prefix) for e in error.errors(include_url=False)]
         raise InputError("\n".join(dict.fromkeys(lines))) from None
@@ -152,10 +181,12 @@ def _message(error: dict[str, Any]) -> str:
         return f"must be true or false{got}"
     if kind == "list_type":
         return f"must be a list{got}"
-    if kind in ("string_type", "string_pattern_mismatch", "string_too_long", "string_too_short"):
+    if kind in ("string_type", "string_pattern_mismatch"):
         return f"must be a word of letters, digits, - and _{got}" if "pattern" in context else f"must be text{got}"
-    if kind == "too_short":
+    if kind in ("too_short", "string_too_short"):
         return "must not be empty"
+    if kind == "string_too_long":
+        return f"must be at most {context['max_length']} characters long{got}"
     return str(error["msg"])
 
 

@@ -17,7 +17,7 @@ _INTERVAL = 10.0
 
 
 class StudyProgress:
-    """Counts members done and failed, and estimates rate and time left.
+    """Counts members computed and those without a result, and estimates rate and time left.
 
     Parameters
     ----------
@@ -39,19 +39,19 @@ class StudyProgress:
         self._task = bar.add_task(name, total=total, completed=done, note="") if bar else None
 
     def advance(self, cells: int, failed: int) -> None:
-        """Say that a block of cells is done, and how many of them have failed."""
+        """Say that a block of cells is computed, and how many of them have no usable result."""
         self.done += cells
         self.failed += failed
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, completed=self.done, note=self._note())
         if time.monotonic() - self._spoken > _INTERVAL or self.done == self.total:
             self._spoken = time.monotonic()
-            self._logger.info("%s: %d of %d members done, %s", self.name, self.done, self.total, self._note())
+            self._logger.info("%s: %d of %d members computed, %s", self.name, self.done, self.total, self._note())
 
     def _note(self) -> str:
         rate = (self.done - self._before) / max(time.monotonic() - self._started, 1e-9)
         left = (self.total - self.done) / rate if rate > 0 else float("inf")
-        return f"{self.failed} failed, {rate:.3g}/s, {_duration(left)} left"
+        return f"{self.failed} without a result, {rate:.3g}/s, {_duration(left)} left"
 
 
 @contextmanager

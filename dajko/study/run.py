@@ -24,7 +24,7 @@ from dajko.study.config import ClusterConfig, LocalCluster, SchedulerAddress, St
 from dajko.study.experiment import check
 from dajko.study.labelled import write_summary
 from dajko.study.members import Plan, make_plan
-from dajko.study.parse import parse
+from dajko.study.parse import parse, plain
 from dajko.study.progress import StudyProgress, logged
 from dajko.study.store import FAILURES, MANIFEST, Block, CellStore, cells_path, inspect, prepare
 
@@ -111,7 +111,7 @@ def run_study(
     """
     started = time.monotonic()
     directory = Path(results).absolute()
-    config = study if isinstance(study, StudyConfig) else parse(StudyConfig, study, f"studies.{directory.name}")
+    config = study if isinstance(study, StudyConfig) else parse(StudyConfig, plain(study), f"studies.{directory.name}")
     plan = make_plan(directory.name, config)
     check_plan(plan)
     inspect(directory, plan)
@@ -173,11 +173,14 @@ def check_plan(plan: Plan) -> None:
     """
     for point, values in enumerate(plan.points):
         for member in range(plan.members if plan.perturbed_keys else 1):
+            study = plan.cell_study(point, member)
             try:
-                check(plan.cell_study(point, member), f"studies.{plan.name}")
+                check(study, f"studies.{plan.name}")
             except InputError as error:
-                where = ", ".join(f"{key} = {value}" for key, value in values.items())
-                raise InputError(f"{error} (at {where})" if where and " (at " not in str(error) else str(error)) from None
+                drawn = plan.draws(point, member)
+                where = ", ".join(f"{key} = {value}" for key, value in {**values, **drawn}.items())
+                place = f"member {member}, at" if drawn else "at"
+                raise InputError(f"{error} ({place} {where})" if where else str(error)) from None
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

@@ -23,12 +23,15 @@ import numpy as np
 import zarr
 from numpy.typing import ArrayLike, NDArray
 
+import dajko
 from dajko.errors import InputError
 from dajko.solvers import Status
 from dajko.study.config import SCHEMA_VERSION, StudyConfig, study_hash
 from dajko.study.members import Group, Plan, dimension_name, label, operator_labels
 
 CELLS, SUMMARY, MANIFEST, FAILURES = "cells.zarr", "summary.zarr", "study.done.json", "failures.jsonl"
+# Where Snakemake's jobs say which of the slabs of a study they have finished.
+SLABS = "slabs"
 
 # A chunk holds at most this many bytes of the largest variable.
 _LARGEST_CHUNK = 32_000_000
@@ -95,14 +98,16 @@ class CellStore:
             self.study_name = str(self.root.attrs["study"])
             self.hash = str(self.root.attrs["study_hash"])
             names = json.loads(str(self.root.attrs["groups"]))
-        except (FileNotFoundError, KeyError, ValueError, TypeError):
+            version = self.root.attrs["schema_version"]
+            self.groups = [zarr.open_group(path, path=name or None, mode="r+", zarr_format=3) for name in names]
+            _ = [group["status"] for group in self.groups]
+        except (OSError, KeyError, ValueError, TypeError):
             raise InputError(f"{path}: is not a store of dajko; choose another results directory") from None
-        if self.root.attrs["schema_version"] != SCHEMA_VERSION:
+        if version != SCHEMA_VERSION:
             raise InputError(
-                f"{path}: has the schema version {self.root.attrs['schema_version']}, this dajko writes version "
-                f"{SCHEMA_VERSION}; choose another results directory"
+                f"{path}: has the schema version {version}, this dajko writes version {SCHEMA_VERSION}; choose another "
+                "results directory"
             )
-        self.groups = [zarr.open_group(path, path=name or None, mode="r+", zarr_format=3) for name in names]
 
     @property
     def study(self) -> StudyConfig:
@@ -207,6 +212,8 @@ def prepare(directory: Path, plan: Plan) -> CellStore:
     """
     store, wanted = inspect(directory, plan), study_hash(plan.study)
     if store is not None and store.hash == wanted:
+        # What is shown may have changed, without a cell being computed again.
+        store.root.attrs.update(_description(plan))
         return store
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -214,8 +221,7 @@ def prepare(directory: Path, plan: Plan) -> CellStore:
             _keep(directory, store.hash)
         earlier = directory / "previous" / wanted[:16]
         if earlier.exists():
-            for item in earlier.iterdir():
-                item.rename(directory / item.name)
+            _move(earlier, directory)
             earlier.rmdir()
         else:
             _create(directory / CELLS, plan, wanted)
@@ -224,12 +230,24 @@ def prepare(directory: Path, plan: Plan) -> CellStore:
     return CellStore(directory / CELLS)
 
 
+# The cells last: whether they are there says how far an interrupted move came.
+_KEPT = (SUMMARY, MANIFEST, FAILURES, CELLS)
+
+
 def _keep(directory: Path, digest: str) -> None:
     target = directory / "previous" / digest[:16]
-    target.mkdir(parents=True)
-    for name in (CELLS, SUMMARY, MANIFEST, FAILURES):
-        if (directory / name).exists():
-            (directory / name).rename(target / name)
+    target.mkdir(parents=True, exist_ok=True)
+    for stale in (directory / SLABS).glob("*.json"):  # Snakemake would take them for those of the new configuration
+        stale.unlink()
+    _move(directory, target)
+
+
+def _move(source: Path, target: Path) -> None:
+    for name in _KEPT:
+        if (source / name).exists():
+            if name == SUMMARY:
+                shutil.rmtree(target / name, ignore_errors=True)
+            (source / name).rename(target / name)
 
 
 def _create(path: Path, plan: Plan, digest: str) -> None:
@@ -239,11 +257,10 @@ def _create(path: Path, plan: Plan, digest: str) -> None:
     root.attrs.update(
         {
             "Conventions": "CF-1.11",
-            "title": plan.study.title or plan.name,
+            **_description(plan),
             "study": plan.name,
             "study_hash": digest,
             "schema_version": SCHEMA_VERSION,
-            "configuration": plan.study.model_dump_json(),
             "axes": json.dumps([[axis.dimension, *axis.keys] for axis in plan.axes]),
             "groups": json.dumps([group.name for group in plan.groups]),
             "created": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
@@ -253,6 +270,10 @@ def _create(path: Path, plan: Plan, digest: str) -> None:
     for group in plan.groups:
         _create_group(root if group.name == "" else root.create_group(group.name), plan, group)
     temporary.rename(path)
+
+
+def _description(plan: Plan) -> dict[str, Any]:
+    return {"title": plan.study.title or plan.name, "configuration": plan.study.model_dump_json()}
 
 
 def _create_group(target: zarr.Group, plan: Plan, group: Group) -> None:
@@ -286,7 +307,8 @@ def _create_group(target: zarr.Group, plan: Plan, group: Group) -> None:
     members = np.tile(np.arange(plan.members), len(group.points))
     _coordinate(target, "member", ("cell",), members, {"standard_name": "realization", "long_name": "member", "units": "1"})
     keys = np.array([plan.noise_key(int(m)) for m in members])
-    _coordinate(target, "seed_key", ("cell", "seed_word"), keys, {"long_name": "spawn key of the noise's seed sequence"})
+    described = {"long_name": "spawn key of the noise's seed sequence", "units": "1"}
+    _coordinate(target, "seed_key", ("cell", "seed_word"), keys, described)
     for axis in plan.axes:
         for key in axis.keys:
             values = np.repeat([_scalar(plan.studies[p], plan.points[p][key], key) for p in group.points], plan.members)
@@ -321,7 +343,7 @@ def _parameter(target: zarr.Group, key: str, values: NDArray[Any]) -> None:
 def _categories(target: zarr.Group, name: str, dim: str, words: list[str], long_name: str) -> None:
     distinct = list(dict.fromkeys(words))
     codes = np.array([distinct.index(w) for w in words], dtype="i2")
-    _coordinate(target, name, (dim,), codes, {"long_name": long_name, **flags(distinct)})
+    _coordinate(target, name, (dim,), codes, {"long_name": long_name, "units": "1", **flags(distinct)})
 
 
 def flags(words: list[str]) -> dict[str, Any]:
@@ -338,9 +360,9 @@ def _coordinate(target: zarr.Group, name: str, dims: tuple[str, ...], values: Ar
 
 
 def estimated_seconds(study: StudyConfig) -> float:
-    """Rough cost of a cell: Algorithm 1 takes some 8000 iterations a step at nx = 100, of some 7 ns a node."""
+    """Rough cost of a cell: Algorithm 1 takes some 16000 iterations a step at nx = 100, of some 7 ns a node."""
     nodes = (study.grid.nx + 1) * (study.grid.nt + 1)
-    return study.time.count * 80.0 * study.grid.nx * nodes * 7e-9
+    return study.time.count * 160.0 * study.grid.nx * nodes * 7e-9
 
 
 def _block_size(study: StudyConfig, cells: int) -> int:
@@ -349,8 +371,8 @@ def _block_size(study: StudyConfig, cells: int) -> int:
 
 
 def _provenance() -> dict[str, Any]:
-    packages = ("dajko", "numpy", "numba", "zarr", "xarray", "dask", "distributed", "snakemake")
-    versions = {name: importlib.metadata.version(name) for name in packages}
+    packages = ("numpy", "numba", "zarr", "xarray", "dask", "distributed")
+    versions = {"dajko": dajko.__version__, **{name: importlib.metadata.version(name) for name in packages}}
     found: dict[str, Any] = {"python_version": sys.version.split()[0], "package_versions": json.dumps(versions)}
     try:
         here = Path(__file__).resolve().parent

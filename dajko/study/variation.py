@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any
 
-from pydantic import Discriminator, Field, FiniteFloat, PositiveInt, Tag, model_validator
+from pydantic import AfterValidator, Discriminator, Field, FiniteFloat, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
-from dajko.study.ingredients import Positive, Strict
+from dajko.study.ingredients import WHOLE, Positive, PositiveWhole, Strict
+
+# More positions than this on one axis of a sweep are a slip.
+_MOST = 1_000_000
 
 
 class Interval(Strict):
@@ -15,7 +19,7 @@ class Interval(Strict):
 
     start: FiniteFloat
     stop: FiniteFloat
-    num: Annotated[int, Field(ge=2)]
+    num: Annotated[int, Field(ge=2, le=_MOST), WHOLE]
 
 
 class PositiveInterval(Strict):
@@ -23,7 +27,7 @@ class PositiveInterval(Strict):
 
     start: Positive
     stop: Positive
-    num: Annotated[int, Field(ge=2)]
+    num: Annotated[int, Field(ge=2, le=_MOST), WHOLE]
 
 
 class StepInterval(Strict):
@@ -32,6 +36,16 @@ class StepInterval(Strict):
     start: FiniteFloat
     stop: FiniteFloat
     step: FiniteFloat
+
+    @model_validator(mode="after")
+    def _reaches(self) -> StepInterval:
+        if not (self.step != 0 and 0 <= (self.stop - self.start) / self.step < _MOST):
+            raise PydanticCustomError(
+                "range",
+                "stop must be reached from start in at most a million steps, got start {start}, stop {stop}, step {step}",
+                {"start": self.start, "stop": self.stop, "step": self.step},
+            )
+        return self
 
 
 class LogspaceValues(Strict):
@@ -51,7 +65,7 @@ class LinspaceValues(Strict):
 
     def values(self) -> list[Any]:
         a = self.linspace
-        return [a.start + (a.stop - a.start) * i / (a.num - 1) for i in range(a.num)]
+        return [a.start + (a.stop - a.start) * i / (a.num - 1) for i in range(a.num - 1)] + [a.stop]
 
 
 class RangeValues(Strict):
@@ -61,8 +75,10 @@ class RangeValues(Strict):
 
     def values(self) -> list[Any]:
         a = self.range
-        count = int((a.stop - a.start) / a.step + 1e-9) + 1 if a.step else 0
-        steps = [a.start + i * a.step for i in range(max(count, 0))]
+        last = (a.stop - a.start) / a.step
+        steps = [a.start + i * a.step for i in range(int(last + 1e-9) + 1)]
+        if abs(last - round(last)) < 1e-9:
+            steps[-1] = a.stop
         return [int(v) for v in steps] if all(v.is_integer() for v in steps) else steps
 
 
@@ -75,8 +91,20 @@ def _values_tag(value: Any) -> str | None:
     return tags.get(type(value))
 
 
+_INFINITIES = {"Infinity": math.inf, "-Infinity": -math.inf}
+
+
+def _infinities(value: Any) -> Any:
+    """Infinity as a number again, after JSON, which has only a word for it."""
+    if isinstance(value, list):
+        return [_infinities(v) for v in value]
+    if isinstance(value, dict):
+        return {k: _infinities(v) for k, v in value.items()}
+    return _INFINITIES.get(value, value) if isinstance(value, str) else value
+
+
 Values = Annotated[
-    Annotated[list[Any], Field(min_length=1), Tag("list")]
+    Annotated[list[Any], Field(min_length=1), AfterValidator(_infinities), Tag("list")]
     | Annotated[LogspaceValues, Tag("logspace")]
     | Annotated[LinspaceValues, Tag("linspace")]
     | Annotated[RangeValues, Tag("range")],
@@ -119,15 +147,15 @@ class DistributionConfig(Strict):
     @model_validator(mode="after")
     def _one(self) -> DistributionConfig:
         if (self.normal is None) == (self.uniform is None):
-            raise PydanticCustomError("distribution", "give either normal or uniform, not both and not neither")
+            raise PydanticCustomError("distribution", "must have exactly one of the keys normal and uniform")
         return self
 
 
 class EnsembleConfig(Strict):
     """Members: repetitions with other noise, and other draws of the perturbed keys."""
 
-    members: PositiveInt = 1
-    seed: Annotated[int, Field(ge=0)] = 0
+    members: PositiveWhole = 1
+    seed: Annotated[int, Field(ge=0), WHOLE] = 0
     perturbations: dict[str, DistributionConfig] = Field(
         default_factory=dict, description="Dotted numeric keys of the study, with the distribution that each is drawn from."
     )

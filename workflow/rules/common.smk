@@ -4,11 +4,10 @@ from snakemake.exceptions import WorkflowError
 
 from dajko.errors import InputError
 from dajko.report.captions import CAPTIONS
-from dajko.study.config import StudyFile
-from dajko.study.parse import parse
+from dajko.study.parse import parse_studies
 
 try:
-    STUDIES = parse(StudyFile, config)
+    STUDIES = parse_studies(config)
 except InputError as error:
     raise WorkflowError(f"the configuration is not valid:\n{error}") from None
 
@@ -23,7 +22,10 @@ wildcard_constraints:
 def slabs(wildcards):
     """What the jobs of a study leave behind, one file for each slab."""
     count = STUDIES.studies[wildcards.study].slabs
-    return [RESULTS / wildcards.study / "slabs" / f"{slab}.done.json" for slab in range(count)]
+    return [
+        RESULTS / wildcards.study / "slabs" / f"{slab}.done.json"
+        for slab in range(count)
+    ]
 
 
 def study_config(wildcards):

@@ -18,11 +18,15 @@ rule plot:
             subcategory="{study}",
             labels={"study": "{study}", "table": "{name}"},
         ),
-    params:
-        captions=CAPTIONS,
-        report=lambda wildcards: STUDIES.studies[wildcards.study].report.model_dump_json(),
     log:
         RESULTS / "{study}" / "logs" / "plot.log",
+    conda:
+        "../envs/dajko.yaml"
+    params:
+        captions=CAPTIONS,
+        report=lambda wildcards: STUDIES.studies[
+            wildcards.study
+        ].report.model_dump_json(),
     message:
         "Drawing figures and tables of {wildcards.study}"
     script:
@@ -40,10 +44,12 @@ rule page:
             category="Report",
             labels={"page": "report.html"},
         ),
-    params:
-        studies=list(STUDIES.studies),
     log:
         RESULTS / "logs" / "page.log",
+    conda:
+        "../envs/dajko.yaml"
+    params:
+        studies=list(STUDIES.studies),
     message:
         "Writing the report"
     script:

@@ -2,14 +2,16 @@ rule simulate:
     # The store is no output: Snakemake would delete it when a job fails. It says itself which cells are still to do.
     output:
         RESULTS / "{study}" / "slabs" / "{slab}.done.json",
-    params:
-        study=study_config,
-        cluster=STUDIES.cluster.model_dump_json(),
     log:
         RESULTS / "{study}" / "logs" / "simulate-{slab}.log",
+    conda:
+        "../envs/dajko.yaml"
     threads: workflow.cores or 1
     resources:
         dask=1,
+    params:
+        study=study_config,
+        cluster=STUDIES.cluster.model_dump_json(),
     message:
         "Simulating {wildcards.study}, slab {wildcards.slab}"
     script:
@@ -23,6 +25,8 @@ rule summarise:
         RESULTS / "{study}" / "study.done.json",
     log:
         RESULTS / "{study}" / "logs" / "summarise.log",
+    conda:
+        "../envs/dajko.yaml"
     message:
         "Summarising {wildcards.study}"
     script:

@@ -1,0 +1,157 @@
+"""What a study is, in a few sentences made from its configuration."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel
+
+from dajko.report.words import number
+from dajko.study.config import StudyConfig
+from dajko.study.ingredients import EnergyConfig, ExactTruth, SensorsConfig, ValuesConfig
+from dajko.study.variation import DistributionConfig
+
+_PROFILES = {
+    "barenblatt": "a Barenblatt profile",
+    "gaussian": "a Gaussian",
+    "heat": "a solution of the heat equation",
+    "ornstein_uhlenbeck": "an Ornstein\N{EN DASH}Uhlenbeck density",
+    "values": "given values",
+}
+
+
+def describe(study: StudyConfig) -> list[str]:
+    """Sentences that say what was run: truth, model, data, sweep and ensemble.
+
+    Parameters
+    ----------
+    study : StudyConfig
+    """
+    return [_truth(study), _model(study), _data(study), _sweep(study)]
+
+
+def _truth(study: StudyConfig) -> str:
+    if isinstance(study.truth, ExactTruth):
+        return f"The truth is {_profile(study.truth.solution)}, known in closed form."
+    truth = study.truth
+    cells = number(truth.nx) if truth.nx else "twice as many"
+    return (
+        f"The truth is solved with {_energy(truth.energy)} from {_profile(truth.initial)}, on {cells} cells in space and "
+        f"with {truth.substeps} substeps in each step."
+    )
+
+
+def _model(study: StudyConfig) -> str:
+    grid, time, swept = study.grid, study.time, {*study.sweep, *study.zip}
+
+    def shown(symbol: str, key: str, value: Any) -> str:
+        return f"{symbol} as swept" if key in swept else f"{symbol}\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{number(value)}"
+
+    tau = shown("τ", "time.tau", time.tau)
+    if swept & {"time.tau", "time.steps", "time.end"}:
+        until = f" until t = {number(time.end)}" if time.end and "time.end" not in swept else ""
+        steps = f"The flow takes steps of {tau}{until}"
+    else:
+        steps = f"The flow takes {time.count} step{'s' if time.count > 1 else ''} of {tau}"
+    cells = f"{shown('Nₓ', 'grid.nx', grid.nx)} and {shown('Nₜ', 'grid.nt', grid.nt)}"
+    mass = f", rescaled to the mass {number(study.model.mass)}" if study.model.mass else ""
+    return (
+        f"The model has {_energy(study.model.energy)} and starts from {_profile(study.model.initial)}{mass}. {steps} on "
+        f"({number(grid.left)}, {number(grid.right)}) with {cells}, by the solver {_solver(study)}."
+    )
+
+
+def _solver(study: StudyConfig) -> str:
+    swept = [key for key in (*study.sweep, *study.zip) if key.startswith("solver")]
+    tolerance = study.solver.model_dump().get("tol")
+    return study.solver.name + (f" with tolerance {number(tolerance)}" if tolerance and not swept else "")
+
+
+def _data(study: StudyConfig) -> str:
+    swept = {*study.sweep, *study.zip}
+    if study.theta == float("inf") and "theta" not in swept:
+        return "There is no data term (θ = ∞)."
+    names = [_operator(o) for o in study.observations.operators]
+    what = (
+        "as swept" if "observations.operators" in swept else " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+    )
+    every = study.observations.every
+    when = "every step" if every == 1 else f"every {every} steps"
+    first = f" from step {study.observations.first} on" if study.observations.first > 1 else ""
+    level = study.noise.level
+    if "noise.level" in swept:
+        noise = "noise as swept"
+    else:
+        noise = f"{study.noise.kind.capitalize()} noise of level {number(level)}" if level > 0 else "no noise"
+    relative = ", relative to the signal" if study.noise.relative and noise != "no noise" else ""
+    theta = "θ as swept" if "theta" in swept else f"θ = {number(study.theta)}"
+    return f"Measured: {what}, at {when}{first}, with {noise}{relative}; weight {theta}."
+
+
+def _operator(operator: str | SensorsConfig) -> str:
+    if isinstance(operator, str):
+        return operator
+    count = len(operator.sensors.positions)
+    return f"{count} sensor{'s' if count > 1 else ''} of width {number(operator.sensors.width)}"
+
+
+def _sweep(study: StudyConfig) -> str:
+    parts = []
+    for key, given in study.sweep.items():
+        limits = " and both limits" if key == "theta" and study.limits else ""
+        parts.append(f"{key} ({_values(given)}{limits})")
+    if study.zip:
+        parts.append(f"together {' and '.join(f'{key} ({_values(given)})' for key, given in study.zip.items())}")
+    text = f"Swept: {'; '.join(parts)}. " if parts else "Nothing is swept. "
+    members = study.ensemble.members
+    text += f"{members} members at each point." if members > 1 else "One member at each point."
+    perturbations = study.ensemble.perturbations
+    if perturbations:
+        text += f" Members differ in {'; '.join(f'{k} ({_distribution(d)})' for k, d in perturbations.items())}."
+    return text
+
+
+def _values(given: Any) -> str:
+    values = list(given) if isinstance(given, list) else given.values()
+    if len(values) > 5 and all(isinstance(v, int | float) for v in values):
+        return f"{len(values)} values from {number(values[0])} to {number(values[-1])}"
+    texts = [number(v) for v in values]
+    return ", ".join(texts if len(texts) <= 5 else [*texts[:4], "…", texts[-1]])
+
+
+def _distribution(given: DistributionConfig) -> str:
+    if given.normal is not None:
+        mean = "" if given.normal.mean is None else f"mean {number(given.normal.mean)}, "
+        return f"normal, {mean}standard deviation {number(given.normal.std)}"
+    assert given.uniform is not None
+    return f"uniform, {number(given.uniform.low)} to {number(given.uniform.high)}"
+
+
+def _energy(energy: EnergyConfig) -> str:
+    parts = []
+    if energy.internal is not None:
+        kind = energy.internal.kind
+        parts.append(
+            f"the energy of {kind.replace('_', ' ')}{_options(energy.internal, 'kind')}"
+            if kind != "entropy"
+            else "the entropy"
+        )
+    if energy.potential is not None:
+        form = energy.potential.form
+        name = "given" if form == "values" else form.replace("_", " ")
+        parts.append(f"a {name} potential{_options(energy.potential, 'form')}")
+    return " and ".join(parts) or "no energy"
+
+
+def _profile(profile: BaseModel) -> str:
+    kind = str(profile.model_dump()["profile"])
+    return _PROFILES.get(kind, kind) + ("" if isinstance(profile, ValuesConfig) else _options(profile, "profile"))
+
+
+def _options(model: BaseModel, kind: str) -> str:
+    """The numbers of an ingredient; those that have their usual value go without saying."""
+    given = {k: v for k, v in model.model_dump(exclude_defaults=True).items() if k != kind and isinstance(v, int | float)}
+    if "m" in type(model).model_fields:
+        given = {"m": model.model_dump()["m"], **given}
+    texts = [f"{name.replace('_', ' ')}{' = ' if len(name) == 1 else ' '}{number(value)}" for name, value in given.items()]
+    return f" ({', '.join(texts)})" if texts else ""

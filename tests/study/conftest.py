@@ -1,0 +1,42 @@
+"""Plans, stores that are computed in this process, and a cluster for the tests that need one."""
+
+import pytest
+
+from dajko.study.block import run_block
+from dajko.study.cluster import open_cluster
+from dajko.study.config import LocalCluster, StudyConfig
+from dajko.study.members import make_plan
+from dajko.study.parse import parse
+from dajko.study.store import prepare
+
+
+@pytest.fixture(scope="session")
+def make(tiny):
+    """Makes the plan of a changed tiny study."""
+    return lambda changes=None, name="one": make_plan(name, parse(StudyConfig, tiny(changes)))
+
+
+@pytest.fixture(scope="session")
+def computed(make):
+    """Computes the store of a changed tiny study in a directory, without a cluster."""
+
+    def compute(directory, changes=None):
+        store = prepare(directory, make(changes, directory.name))
+        for block in store.pending():
+            run_block(str(store.path), store.hash, block)
+        return store
+
+    return compute
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    """A client of a local cluster of two processes, started as dajko starts it."""
+    with open_cluster(LocalCluster(workers=2), blocks=100) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def address(cluster):
+    """The address of the cluster's scheduler."""
+    return cluster.scheduler.address

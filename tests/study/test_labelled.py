@@ -1,0 +1,290 @@
+"""Labelled views: the flat cells turned into swept parameters and members."""
+
+import itertools
+import json
+import math
+
+import dask.array
+import numpy as np
+import pytest
+import xarray as xr
+from zarr.storage import LocalStore
+
+import dajko
+from dajko.errors import InputError
+from dajko.solvers import Status
+from dajko.study.block import run_block
+from dajko.study.labelled import decode, encode, open_cells, open_study, open_summary, write_summary
+from dajko.study.store import SUMMARY, VARIABLES, CellStore, prepare
+
+PRODUCT = {"sweep": {"theta": [1e-2, 1e-3, math.inf], "noise.level": [0.0, 0.2]}, "block": 4}
+
+
+@pytest.fixture(scope="module")
+def product(computed, tmp_path_factory):
+    """The directory of a study over theta and noise, with its plan; only read by the tests."""
+    directory = tmp_path_factory.mktemp("labelled") / "product"
+    computed(directory, PRODUCT)
+    write_summary(directory)
+    return directory
+
+
+def flat(directory, group=None):
+    """The cells as they are stored, without any labels."""
+    return xr.open_zarr(directory / "cells.zarr", group=group, consolidated=False).load()
+
+
+def assert_every_cell_is_found(view, cells, keys):
+    """Brute force: each flat cell stands, with all its variables, where its coordinates say."""
+    for i in range(cells.sizes["cell"]):
+        cell = cells.isel(cell=i)
+        here = view.sel({key: cell[key].item() for key in keys})
+        for name in VARIABLES:
+            if name in cells:
+                assert np.array_equal(here[name].values, cell[name].values, equal_nan=True), (name, i)
+
+
+# --- products -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_product_has_a_dimension_for_each_key(product):
+    view = open_study(product)
+    assert dict(view.sizes) == {"theta": 3, "noise_level": 2, "member": 3, "time": 4, "x": 11, "observation": 2}
+    for name, variable in VARIABLES.items():
+        assert view[name].dims == ("theta", "noise_level", "member", *variable.dims)
+    assert sorted(view.theta.values.tolist()) == [1e-3, 1e-2, math.inf]
+    assert view.observation.values.tolist() == ["mean", "spread"]
+    assert view.attrs["title"] == "product"
+    assert_every_cell_is_found(view.load(), flat(product), ("theta", "noise_level", "member"))
+
+
+def test_it_is_opened_lazily(product):
+    view = open_study(product)
+    for name in VARIABLES:
+        assert isinstance(view[name].data, dask.array.Array), name
+    assert dajko.open_study(str(product)).identical(view.load())
+
+
+def test_opening_does_not_read_the_densities(product, monkeypatch):
+    plain, read = LocalStore.get, set()
+
+    async def spy(store, key, *args, **kwargs):
+        if "/c" in key:  # a chunk of an array
+            read.add(key.split("/")[0])
+        return await plain(store, key, *args, **kwargs)
+
+    monkeypatch.setattr(LocalStore, "get", spy)
+    view = open_study(product)
+    assert "theta" in read
+    assert not read & set(VARIABLES)
+    view.status.load()
+    assert read & set(VARIABLES) == {"status"}
+
+
+def test_coordinates_keep_their_descriptions(product):
+    for view in (open_study(product), open_summary(product)):
+        assert view.theta.attrs == {"long_name": "theta", "units": "1"}
+        assert view.noise_level.attrs == {"long_name": "noise.level", "units": "1"}
+        assert view.member.attrs["standard_name"] == "realization"
+        assert view.status.attrs["flag_meanings"].split() == [s.name.lower() for s in Status]
+        assert all(view[name].attrs["long_name"] for name in (*view.coords, *view.data_vars))
+
+
+def test_without_a_sweep_there_are_members_only(tmp_path, computed):
+    computed(tmp_path / "one", {"sweep": None})
+    view = open_study(tmp_path / "one").load()
+    assert view.density.dims == ("member", "time", "x")
+    assert view.member.values.tolist() == [0, 1, 2]
+    assert_every_cell_is_found(view, flat(tmp_path / "one"), ("member",))
+
+
+def test_members_of_one(tmp_path, computed):
+    computed(tmp_path / "one", {"ensemble.members": 1})
+    view = open_study(tmp_path / "one").load()
+    assert view.error_l1.dims == ("theta", "member", "time")
+    assert_every_cell_is_found(view, flat(tmp_path / "one"), ("theta", "member"))
+
+
+def test_words_are_labels(tmp_path, computed):
+    profiles = [{"profile": "gaussian", "std": 0.2}, {"profile": "barenblatt"}]
+    computed(tmp_path / "one", {"sweep": {"model.initial": profiles, "noise.relative": [True, False]}, "block": 2})
+    view = open_study(tmp_path / "one").load()
+    assert set(view.model_initial.values) == {"{profile:gaussian,std:0.2}", "{profile:barenblatt}"}
+    assert set(view.noise_relative.values) == {"true", "false"}
+    x, std = view.x.values, 0.2
+    start = view.density.sel(model_initial="{profile:gaussian,std:0.2}").isel(time=0)
+    expected = np.exp(-0.5 * (x / std) ** 2) / (std * math.sqrt(2 * math.pi))
+    assert start.values == pytest.approx(np.broadcast_to(expected, start.shape), rel=1e-12)
+    absolute = view.data.sel(noise_relative="false") - view.data_exact.sel(noise_relative="false")
+    relative = view.data.sel(noise_relative="true") - view.data_exact.sel(noise_relative="true")
+    ratio = (relative / absolute).isel(time=slice(1, None))
+    assert ratio.values == pytest.approx(np.broadcast_to(ratio.values[0, 0, 0], ratio.shape), rel=1e-6)
+
+
+# --- zip, perturbations, groups -------------------------------------------------------------------------------------------
+
+
+def test_zip_is_one_dimension_with_its_keys_along_it(tmp_path, computed):
+    zipped = {
+        "solver.tol": [1e-2, 1e-3, 1e-2],
+        "noise.level": [0.3, 0.2, 0.1],
+        "grid.time_rule": ["right", "trapezoid", "right"],
+    }
+    computed(tmp_path / "one", {"zip": zipped, "block": 3})
+    view, cells = open_study(tmp_path / "one").load(), flat(tmp_path / "one")
+    assert view.error_l1.dims == ("theta", "zip", "member", "time")
+    assert view.solver_tol.dims == view.noise_level.dims == view.grid_time_rule.dims == ("zip",)
+    rows = list(zip(view.solver_tol.values, view.noise_level.values, view.grid_time_rule.values, strict=True))
+    assert rows == list(zip(*zipped.values(), strict=True))
+    for i in range(cells.sizes["cell"]):
+        cell = cells.isel(cell=i)
+        position = rows.index((cell.solver_tol, cell.noise_level, ["right", "trapezoid"][cell.grid_time_rule.item()]))
+        here = view.sel(theta=cell.theta.item(), member=cell.member.item(), zip=position)
+        assert np.array_equal(here.density.values, cell.density.values)
+
+
+def test_perturbed_keys_are_coordinates_over_all_cells(tmp_path, computed, make):
+    changes = {"ensemble.perturbations": {"model.initial.shift": {"normal": {"std": 0.02}},
+                                          "model.mass": {"uniform": {"low": 1.0, "high": 3.0}}}}  # fmt: skip
+    computed(tmp_path / "one", changes)
+    view, plan = open_study(tmp_path / "one").load(), make(changes)
+    assert view.model_initial_shift.dims == view.model_mass.dims == ("theta", "member")
+    for (i, theta), member in itertools.product(enumerate([1e-3, 1e-2]), range(3)):
+        here, drawn = view.sel(theta=theta, member=member), plan.draws(i, member)
+        assert here.model_initial_shift.item() == drawn["model.initial.shift"]
+        assert here.model_mass.item() == drawn["model.mass"] == pytest.approx(here.mass.values[0], rel=1e-12)
+    assert np.unique(view.model_mass.values).size == 3  # the same at all points, another for each member
+
+
+def test_different_grids_are_a_tree(tmp_path, computed):
+    directory = tmp_path / "one"
+    computed(directory, {"sweep": {"theta": [1e-2, 1e-3], "grid.nx": [8, 10]}, "block": 2})
+    write_summary(directory)
+    for tree in (open_study(directory), open_summary(directory)):
+        assert isinstance(tree, xr.DataTree)
+        assert list(tree.children) == ["00-nx8-steps3", "01-nx10-steps3"]
+        for name, nx in (("00-nx8-steps3", 8), ("01-nx10-steps3", 10)):
+            node = tree[name].to_dataset().load()
+            assert node.grid_nx.values.tolist() == [nx]
+            assert node.error_l1.dims == ("theta", "grid_nx", "member", "time")
+            assert node.sizes.get("x", nx + 1) == nx + 1
+            cells = flat(directory, name)
+            small = cells.drop_vars(["density", "truth"]) if "density" not in node else cells
+            assert_every_cell_is_found(node, small, ("theta", "grid_nx", "member"))
+        assert tree.attrs["study"] == "one"
+
+
+def test_zip_over_different_grids(tmp_path, computed):
+    directory = tmp_path / "one"
+    zipped = {"grid.nx": [8, 10, 10], "time.tau": [1e-3, 5e-4, 2.5e-4]}
+    computed(directory, {"sweep": None, "zip": zipped, "ensemble.members": 2, "store.density": "none"})
+    write_summary(directory)
+    for tree in (open_study(directory), open_summary(directory)):
+        found = [
+            (int(node.grid_nx.item()), node.time_tau.item(), node.sizes["member"], node.time.values[-1])
+            for node in (child.to_dataset() for child in tree.children.values())
+        ]
+        assert found == [
+            (8, 1e-3, 2, pytest.approx(3e-3)),
+            (10, 5e-4, 2, pytest.approx(1.5e-3)),
+            (10, 2.5e-4, 2, pytest.approx(7.5e-4)),
+        ]
+
+
+# --- the summary ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_summary_is_the_cells_without_densities(product):
+    summary, view = open_summary(product).load(), open_study(product).load()
+    assert "density" not in summary
+    assert "truth" not in summary
+    assert "x" not in summary.dims
+    assert list(summary.data_vars) == [name for name in VARIABLES if name not in ("density", "truth")]
+    assert list(view.data_vars) == list(VARIABLES)
+    for name in summary.data_vars:
+        assert summary[name].equals(view[name]), name
+        assert summary[name].attrs == view[name].attrs
+    assert summary.attrs == view.attrs
+
+
+def test_the_summary_opens_with_plain_xarray(product):
+    opened = xr.open_zarr(product / SUMMARY, consolidated=False)
+    assert opened.error_l1.dims == ("theta", "noise_level", "member", "time")
+    assert opened.attrs["Conventions"] == "CF-1.11"
+    for name, variable in opened.variables.items():
+        assert variable.dtype.kind in "iuf", name
+        assert variable.attrs["long_name"], name
+        assert variable.attrs["units"] in ("1", "s"), name
+    assert all(json.loads(p.read_text())["zarr_format"] == 3 for p in (product / SUMMARY).rglob("zarr.json"))
+
+
+def test_the_summary_is_replaced_as_a_whole(tmp_path, computed):
+    directory = tmp_path / "one"
+    store = computed(directory, {"sweep": None})
+    write_summary(directory)
+    (directory / SUMMARY / "left-over").write_text("x")
+    store.array(0, "mass")[:] = 5.0
+    assert write_summary(directory) == directory / SUMMARY
+    assert (open_summary(directory).mass == 5.0).all()
+    assert not (directory / SUMMARY / "left-over").exists()
+    assert sorted(p.name for p in directory.iterdir()) == ["cells.zarr", SUMMARY]
+
+
+def test_an_interrupted_summary_leaves_the_old_one(tmp_path, computed, monkeypatch):
+    directory = tmp_path / "one"
+    computed(directory, {"sweep": None})
+    write_summary(directory)
+    before = open_summary(directory).load()
+
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(xr.Dataset, "to_zarr", stop)
+    with pytest.raises(KeyboardInterrupt):
+        write_summary(directory)
+    assert open_summary(directory).load().identical(before)
+
+
+def test_pending_cells_are_missing_values(tmp_path, make):
+    """A store under way can be looked at: what is not there is NaN, and its status says so."""
+    directory = tmp_path / "one"
+    store = prepare(directory, make({"block": 3}))
+    run_block(str(store.path), store.hash, store.blocks(0)[1])
+    view = open_study(directory).load()
+    here, there = view.sel(theta=1e-2), view.sel(theta=1e-3)
+    assert (here.status == Status.CONVERGED).all()
+    assert (there.status == Status.PENDING).all()
+    assert here.error_l1.notnull().all()
+    assert there.error_l1.isnull().all()
+    assert there.density.isnull().all()
+    assert (there.iterations == 0).all()
+
+
+# --- words and codes ------------------------------------------------------------------------------------------------------
+
+
+def test_encode_and_decode_are_inverse():
+    dataset = xr.Dataset(
+        {"v": (("a", "b"), np.arange(6.0).reshape(2, 3))},
+        coords={"a": ("a", ["right", "left"], {"long_name": "side"}), "b": [1.0, 2.0, 3.0], "c": ("b", ["x", "y", "x"])},
+    )
+    coded = encode(dataset)
+    assert coded.a.dtype == coded.c.dtype == np.dtype("i2")
+    assert coded.a.attrs == {"long_name": "side", "flag_values": [0, 1], "flag_meanings": "left right"}
+    assert coded.a.values.tolist() == [1, 0]
+    assert decode(coded).identical(dataset)
+
+
+def test_flat_cells_have_words(product):
+    (cells,) = open_cells(CellStore(product / "cells.zarr")).values()
+    assert cells.observation.values.tolist() == ["mean", "spread"]
+    assert set(cells.coords) == {"cell", "member", "seed_key", "theta", "noise_level", "time", "x", "observation"} - {"cell"}
+
+
+def test_nothing_to_open(tmp_path):
+    with pytest.raises(InputError, match=r"there is no cells\.zarr here; run the study first"):
+        open_study(tmp_path)
+    with pytest.raises(InputError, match=r"there is no summary\.zarr here; run the study first"):
+        open_summary(tmp_path)
+    with pytest.raises(InputError, match=r"there is no cells\.zarr here; run the study first"):
+        write_summary(tmp_path)

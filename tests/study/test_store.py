@@ -1,0 +1,445 @@
+"""cells.zarr: its layout, how blocks are written, and what happens to a store when its study is edited."""
+
+import importlib.metadata
+import json
+import math
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+import zarr
+
+from dajko.errors import InputError
+from dajko.solvers import Status
+from dajko.study.block import run_block
+from dajko.study.config import StudyConfig, study_hash
+from dajko.study.store import (
+    CELLS,
+    FAILURES,
+    MANIFEST,
+    SUMMARY,
+    VARIABLES,
+    Block,
+    CellStore,
+    cells_path,
+    estimated_seconds,
+    inspect,
+    prepare,
+)
+
+SWEEP = {"sweep": {"theta": [1e-3, math.inf], "noise.relative": [True, False]}, "block": 5}
+
+
+@pytest.fixture(scope="module")
+def store(computed, tmp_path_factory):
+    """A store of 12 cells in blocks of 5, only read by the tests."""
+    return computed(tmp_path_factory.mktemp("store") / "one", SWEEP)
+
+
+def arrays(store):
+    """Every array of a store by its path."""
+    return {path: node for path, node in store.root.members(max_depth=None) if isinstance(node, zarr.Array)}
+
+
+def nonzero(counts):
+    return {name: count for name, count in counts.items() if count}
+
+
+# --- layout ---------------------------------------------------------------------------------------------------------------
+
+
+def test_plain_xarray_opens_it(store):
+    opened = xr.open_zarr(store.path, consolidated=False)
+    assert dict(opened.sizes) == {"cell": 12, "time": 4, "x": 11, "observation": 2, "seed_word": 2}
+    for name, variable in VARIABLES.items():
+        assert opened[name].dims == ("cell", *variable.dims)
+        assert opened[name].dtype == np.dtype(variable.dtype)
+    assert opened.x.values == pytest.approx(np.linspace(-0.7, 0.7, 11))
+    assert opened.time.values == pytest.approx(5e-4 * np.arange(4))
+    assert opened.theta.values.tolist() == [1e-3] * 6 + [math.inf] * 6
+    assert opened.member.values.tolist() == [0, 1, 2] * 4
+    assert opened.seed_key.values.tolist() == [[0, m] for m in (0, 1, 2)] * 4
+
+
+def test_a_block_is_a_chunk_of_every_variable(store):
+    for name in VARIABLES:
+        array = store.array(0, name)
+        assert array.chunks == (5, *array.shape[1:])
+    assert store.blocks(0) == [Block(0, 0, 5), Block(0, 5, 10), Block(0, 10, 12)]
+
+
+def test_every_variable_says_what_it_is(store):
+    for path, array in arrays(store).items():
+        assert array.attrs["long_name"], path
+        assert array.attrs["units"] == ("s" if path == "solve_time" else "1"), path
+        assert array.metadata.dimension_names, path
+        assert None not in array.metadata.dimension_names, path
+    assert store.root["member"].attrs["standard_name"] == "realization"
+
+
+def test_statuses_and_words_are_cf_flags(store):
+    for name in ("status", "step_status"):
+        attributes = store.array(0, name).attrs
+        assert attributes["flag_values"] == [s.value for s in Status]
+        assert attributes["flag_meanings"].split() == [s.name.lower() for s in Status]
+    words = store.root["noise_relative"]
+    assert (words.attrs["flag_values"], words.attrs["flag_meanings"]) == ([0, 1], "true false")
+    assert words[:].tolist() == ([0] * 3 + [1] * 3) * 2
+    assert store.root["observation"].attrs["flag_meanings"] == "mean spread"
+
+
+def test_nothing_needs_pickle_or_text_types(store):
+    for path, array in arrays(store).items():
+        assert array.dtype.kind in "iuf", path
+        codecs = {codec["name"] for codec in array.metadata.to_dict()["codecs"]}
+        assert codecs <= {"bytes", "zstd"}, path
+    for content in store.path.rglob("zarr.json"):
+        text = content.read_text()
+        assert "pickle" not in text
+        assert json.loads(text)["zarr_format"] == 3
+
+
+def test_only_zarr_s_own_files_are_there(store):
+    for file in (f for f in store.path.rglob("*") if f.is_file()):
+        assert re.fullmatch(r"(\w+/)?zarr\.json|\w+/c(/\d+)*", str(file.relative_to(store.path))), file
+
+
+def test_missing_values(store):
+    """What is not computed reads NaN, and for whole numbers 0: pending."""
+    for name, variable in VARIABLES.items():
+        fill = store.array(0, name).fill_value
+        assert math.isnan(fill) if variable.dtype == "f8" else fill == 0
+
+
+def test_the_root_says_where_the_store_comes_from(store, tiny):
+    attributes = dict(store.root.attrs)
+    assert attributes["Conventions"] == "CF-1.11"
+    assert attributes["study"] == attributes["title"] == "one"
+    assert attributes["schema_version"] == 1
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", attributes["created"])
+    assert re.fullmatch(r"[0-9a-f]{40}", attributes.get("git_commit", "0" * 40))
+    versions = json.loads(attributes["package_versions"])
+    assert versions["zarr"] == importlib.metadata.version("zarr")
+    assert set(versions) >= {"dajko", "numpy", "numba", "xarray"}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        SWEEP,
+        {"theta": math.inf, "sweep": None},
+        {"zip": {"noise.level": [0.1, 0.2], "solver.tol": [1e-2, 1e-3]}},
+        {"sweep": {"theta": {"logspace": {"start": 1e-3, "stop": 1.0, "num": 3}}}, "limits": True},
+        {"ensemble.perturbations": {"model.initial.shift": {"normal": {"std": 0.01}}}},
+    ],
+)
+def test_the_configuration_comes_back(tmp_path, make, changes):
+    plan = make(changes)
+    found = prepare(tmp_path / "one", plan)
+    assert found.study == plan.study
+    assert found.hash == study_hash(plan.study) == study_hash(found.study)
+    assert found.study_name == "one"
+    assert found.size == len(plan.points) * plan.members
+    json.loads(str(found.root.attrs["configuration"]), parse_constant=lambda word: pytest.fail(f"{word} is not JSON"))
+
+
+@pytest.mark.parametrize(("density", "dims"), [("all", ("cell", "time", "x")), ("final", ("cell", "x")), ("none", None)])
+def test_which_fields_are_kept(tmp_path, computed, store, density, dims):
+    found = computed(tmp_path / "one", {**SWEEP, "store.density": density})
+    opened = xr.open_zarr(found.path, consolidated=False).load()
+    everything = xr.open_zarr(store.path, consolidated=False).load()
+    for name in ("density", "truth"):
+        assert (opened[name].dims if name in opened else None) == dims
+    if density == "final":
+        assert opened.density.equals(everything.density.isel(time=-1, drop=True))
+        assert opened.truth.equals(everything.truth.isel(time=-1, drop=True))
+    for name in ("error_l1", "observed", "data", "status"):
+        assert opened[name].equals(everything[name])
+
+
+@pytest.mark.parametrize(
+    ("changes", "block"),
+    [
+        ({"block": 4, "ensemble.members": 10}, 4),
+        ({"block": 1000, "ensemble.members": 10}, 20),  # no more than there are
+        ({"block": 50, "ensemble.members": 50, "grid.nx": 999, "time.steps": 999}, 4),  # 8 MB a cell
+        ({"ensemble.members": 400}, 64),  # cheap cells: 64 at most
+        ({"ensemble.members": 20}, 5),  # eight tasks at least
+        ({"ensemble.members": 1000, "grid.nx": 400}, 1),  # dear cells: one by one
+    ],
+)
+def test_size_of_a_block(tmp_path, make, changes, block):
+    found = prepare(tmp_path / "one", make(changes))
+    assert found.array(0, "status").chunks == (block,)
+    assert block * found.array(0, "density")[0].nbytes <= 32_000_000
+
+
+def test_estimated_seconds_grow_with_the_work(make):
+    def seconds(**changes):
+        return estimated_seconds(make({key.replace("_", ".", 1): value for key, value in changes.items()}).studies[0])
+
+    base = seconds()
+    assert seconds(time_steps=6) == pytest.approx(2 * base)
+    assert seconds(grid_nx=21) > 4 * base
+    assert seconds(grid_nt=5) == pytest.approx(2 * base)
+
+
+def test_every_group_has_its_own_grid(tmp_path, computed):
+    found = computed(tmp_path / "one", {"sweep": {"grid.nx": [8, 10], "time.steps": [1, 2]}, "block": 2})
+    names = ["00-nx8-steps1", "01-nx8-steps2", "02-nx10-steps1", "03-nx10-steps2"]
+    assert [group.path for group in found.groups] == names
+    assert found.size == 12
+    for i, group in enumerate(found.groups):
+        opened = xr.open_zarr(found.path, group=group.path, consolidated=False)
+        assert opened.sizes["x"] == opened.grid_nx.values[0] + 1
+        assert opened.sizes["time"] == opened.time_steps.values[0] + 1
+        assert found.status(i).tolist() == [Status.CONVERGED] * 3
+    assert nonzero(found.counts()) == {"converged": 12}
+
+
+# --- writing --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def empty(tmp_path, make):
+    """A store of six cells in blocks of 4 that nobody has written."""
+    return prepare(tmp_path / "one", make({"block": 4}))
+
+
+def row(store, cells, status=Status.CONVERGED):
+    """Values for so many cells, all 1."""
+    values = {n: np.ones((cells, *store.array(0, n).shape[1:])) for n in store.variables(0)}
+    return {**values, "status": np.full(cells, status)}
+
+
+def test_a_new_store_is_all_pending(empty):
+    assert empty.pending() == [Block(0, 0, 4), Block(0, 4, 6)]
+    assert empty.counts() == {s.name.lower(): 6 * (s == Status.PENDING) for s in Status}
+
+
+@pytest.mark.parametrize(("start", "stop"), [(0, 3), (1, 5), (4, 5), (0, 6), (2, 4), (3, 6), (4, 8), (0, 0)])
+def test_only_whole_chunks_are_written(empty, start, stop):
+    with pytest.raises(ValueError, match=f"cells {start} to {stop} are not one chunk of "):
+        empty.write(Block(0, start, stop), row(empty, max(stop - start, 1)))
+    assert empty.counts()["pending"] == 6
+
+
+def test_a_block_is_written_and_read_back(empty):
+    for block in empty.pending():
+        values = row(empty, block.stop - block.start)
+        values["density"] = np.random.default_rng(block.start).random(values["density"].shape)
+        empty.write(block, values)
+        assert np.array_equal(empty.array(0, "density")[block.start : block.stop], values["density"])
+    assert CellStore(empty.path).pending() == []
+
+
+def test_the_status_is_written_last(empty, monkeypatch):
+    """A worker that dies in a write leaves a pending block, not one that looks complete."""
+    written = []
+    plain = zarr.Array.__setitem__
+
+    def spy(array, selection, value):
+        written.append(array.name.strip("/"))
+        plain(array, selection, value)
+
+    monkeypatch.setattr(zarr.Array, "__setitem__", spy)
+    empty.write(Block(0, 0, 4), row(empty, 4))
+    assert sorted(written) == sorted(VARIABLES)
+    assert written[-1] == "status"
+
+
+def test_a_write_that_is_interrupted_leaves_the_block_pending(empty):
+    values = row(empty, 4)
+    values["truth"] = np.ones((4, 2, 2))  # cannot be written: the shape is wrong
+    with pytest.raises(ValueError, match="shape"):
+        empty.write(Block(0, 0, 4), values)
+    assert empty.pending() == [Block(0, 0, 4), Block(0, 4, 6)]
+
+
+def test_a_partly_pending_store_is_resumed(tmp_path, computed, store):
+    """Blocks with a pending cell, and only they, are computed again, to the same values."""
+    found = computed(tmp_path / "one", SWEEP)
+    before = xr.open_zarr(found.path, consolidated=False).load()
+    stamps = {f: f.stat().st_mtime_ns for f in found.path.rglob("c/*")}
+    status = found.status(0)
+    status[7] = Status.PENDING
+    found.array(0, "status")[:] = status
+    found.array(0, "density")[5:10] = -1.0
+    assert found.pending() == [Block(0, 5, 10)]
+    for block in found.pending():
+        run_block(str(found.path), found.hash, block)
+    after = xr.open_zarr(found.path, consolidated=False).load()
+    assert after.drop_vars("solve_time").identical(before.drop_vars("solve_time"))
+    untouched = [f for f in stamps if f.parent.name == "c" and f.name in "02" and f.parents[1].name == "mass"]
+    assert len(untouched) == 2
+    assert all(f.stat().st_mtime_ns == stamps[f] for f in untouched)
+
+
+def test_failed_cells_are_not_pending(empty):
+    empty.write(Block(0, 0, 4), row(empty, 4, Status.FAILED))
+    empty.write(Block(0, 4, 6), row(empty, 2, Status.NOT_CONVERGED))
+    assert empty.pending() == []
+    assert nonzero(empty.counts()) == {"not_converged": 2, "failed": 4}
+
+
+def test_a_worker_that_holds_the_plan_of_another_study_stops(empty):
+    with pytest.raises(RuntimeError, match="belongs to another study now"):
+        run_block(str(empty.path), "0" * 64, Block(0, 0, 4))
+    assert empty.counts()["pending"] == 6
+
+
+# --- edited studies and other people's directories ------------------------------------------------------------------------
+
+
+def test_the_same_study_keeps_its_store(tmp_path, make):
+    first = prepare(tmp_path / "one", make({"block": 4}))
+    first.write(Block(0, 0, 4), row(first, 4))
+    for changes in ({"block": 4}, {"title": "Another"}, {"block": 1}, {"slabs": 3}, {"report.times": [0.0]}):
+        again = prepare(tmp_path / "one", make(changes))
+        assert again.counts()["converged"] == 4
+        assert again.array(0, "status").chunks == (4,)
+    assert not (tmp_path / "one" / "previous").exists()
+
+
+def test_an_edited_study_starts_anew_and_comes_back(tmp_path, make):
+    directory = tmp_path / "one"
+    plans = {theta: make({"block": 4, "sweep": {"theta": [theta, 1.0]}}) for theta in (1e-3, 1e-2, 1e-1)}
+    first = prepare(directory, plans[1e-3])
+    first.write(Block(0, 0, 4), row(first, 4))
+    for name in (MANIFEST, FAILURES):
+        (directory / name).write_text("of the first")
+    (directory / SUMMARY).mkdir()
+    (directory / SUMMARY / "zarr.json").write_text("of the first")
+    (directory / "slabs").mkdir()
+    (directory / "slabs" / "0.done.json").write_text("of the first")
+
+    second = prepare(directory, plans[1e-2])
+    assert second.counts()["pending"] == 6
+    assert not any((directory / name).exists() for name in (SUMMARY, MANIFEST, FAILURES))
+    # Snakemake must not take it for the mark of the new store.
+    assert not (directory / "slabs" / "0.done.json").exists()
+    kept = directory / "previous" / first.hash[:16]
+    assert sorted(p.name for p in kept.iterdir()) == sorted([CELLS, SUMMARY, MANIFEST, FAILURES])
+
+    prepare(directory, plans[1e-1])
+    assert len(list((directory / "previous").iterdir())) == 2
+
+    back = prepare(directory, plans[1e-3])
+    assert back.hash == first.hash
+    assert back.counts()["converged"] == 4
+    assert (directory / MANIFEST).read_text() == (directory / SUMMARY / "zarr.json").read_text() == "of the first"
+    assert sorted(p.name for p in (directory / "previous").iterdir()) == sorted(
+        study_hash(plans[theta].study)[:16] for theta in (1e-2, 1e-1)
+    )
+
+
+@pytest.mark.parametrize("moves", range(8))
+def test_an_interrupted_change_loses_nothing(tmp_path, make, monkeypatch, moves):
+    """Killed after any number of renames, the next run finds the cells of both configurations again."""
+    directory = tmp_path / "one"
+    old, new = make({"sweep": {"theta": [1.0]}, "block": 3}), make({"sweep": {"theta": [2.0]}, "block": 3})
+    for plan in (new, old):
+        found = prepare(directory, plan)
+        found.write(Block(0, 0, 3), row(found, 3))
+        (directory / SUMMARY).mkdir()
+        (directory / SUMMARY / "x").write_text("x")
+        for name in (MANIFEST, FAILURES):
+            (directory / name).write_text("x")
+    plain, left = Path.rename, [moves]
+
+    def rename(self, target):
+        if left[0] == 0:
+            raise KeyboardInterrupt
+        left[0] -= 1
+        return plain(self, target)
+
+    monkeypatch.setattr(Path, "rename", rename)
+    with pytest.raises(KeyboardInterrupt):
+        prepare(directory, new)
+    monkeypatch.undo()
+    for plan in (old, new, old):
+        found = prepare(directory, plan)
+        assert found.hash == study_hash(plan.study)
+        assert found.counts()["converged"] == 3
+
+
+def test_a_store_is_made_whole_or_not_at_all(tmp_path, make, monkeypatch):
+    from dajko.study import store as module
+
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "_parameter", stop)
+    with pytest.raises(KeyboardInterrupt):
+        prepare(tmp_path / "one", make())
+    assert not (tmp_path / "one" / CELLS).exists()
+    monkeypatch.undo()
+    assert prepare(tmp_path / "one", make()).counts()["pending"] == 6
+    assert [p.name for p in (tmp_path / "one").iterdir()] == [CELLS]
+
+
+def test_the_directory_of_another_study(tmp_path, make):
+    prepare(tmp_path / "one", make())
+    with pytest.raises(InputError, match=r"holds the study 'one', not 'two'; choose another results directory"):
+        prepare(tmp_path / "one", make(name="two"))
+
+
+def foreign(path, kind):
+    """Something at the place of a store that is none."""
+    attributes = {"study": "one", "study_hash": "0", "schema_version": 1}
+    if kind == "file":
+        path.write_text("x")
+    elif kind == "array":
+        zarr.create_array(path, shape=(3,), dtype="f8")
+    elif kind == "version 2":
+        zarr.create_group(path, zarr_format=2)
+    elif kind.startswith("json "):
+        path.mkdir()
+        (path / "zarr.json").write_text(kind.removeprefix("json "))
+    else:
+        zarr.create_group(path, attributes={} if kind == "group" else {**attributes, "groups": kind})
+
+
+@pytest.mark.parametrize(
+    "kind", ["file", "array", "group", "version 2", "json", "json {}", "json [", "json []", '["x"]', '[""]', "5", "x"]
+)
+def test_what_is_no_store_of_dajko(tmp_path, make, kind):
+    directory = tmp_path / "one"
+    directory.mkdir()
+    foreign(directory / CELLS, kind)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(InputError, match=r"cells\.zarr: is not a store of dajko; choose another results directory$"):
+        prepare(directory, make())
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_store_of_another_version(tmp_path, make):
+    found = prepare(tmp_path / "one", make())
+    found.root.attrs["schema_version"] = 99
+    with pytest.raises(InputError, match="has the schema version 99, this dajko writes version 1"):
+        inspect(tmp_path / "one", make())
+
+
+def test_a_directory_below_a_file(tmp_path, make):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(InputError, match=r"file/deep/one: cannot be written, because .*file is not a directory"):
+        prepare(tmp_path / "file" / "deep" / "one", make())
+
+
+def test_inspect_writes_nothing(tmp_path, make):
+    assert inspect(tmp_path / "deep" / "one", make()) is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_cells(tmp_path):
+    with pytest.raises(InputError, match=r"there is no cells\.zarr here; run the study first"):
+        cells_path(tmp_path)
+
+
+def test_a_study_in_a_store_is_checked_again(store):
+    assert isinstance(store.study, StudyConfig)
+    assert store.study.theta == 1e-3
+    assert store.study.sweep["theta"] == [1e-3, math.inf]

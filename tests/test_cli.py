@@ -1,0 +1,522 @@
+"""The command line: exit codes, helps, and what it says about bad input, one line for each defect."""
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import click
+import pytest
+import yaml
+import zarr
+from click.testing import CliRunner
+
+import dajko
+from dajko.cli import main
+from dajko.study.config import StudyConfig
+from dajko.study.members import make_plan
+from dajko.study.parse import parse
+from dajko.study.store import CellStore, prepare
+
+DAJKO = [sys.executable, "-c", "from dajko.cli import main; main(prog_name='dajko')"]
+
+
+@pytest.fixture
+def invoke(tmp_path, monkeypatch):
+    """Runs the command line in an empty directory."""
+    monkeypatch.chdir(tmp_path)
+    return lambda *arguments: CliRunner().invoke(main, [str(a) for a in arguments], prog_name="dajko")
+
+
+@pytest.fixture
+def write(tmp_path, tiny):
+    """Writes a file of one changed tiny study, run by one process, with changes of the file itself."""
+
+    def to_file(changes=None, **rest):
+        path = tmp_path / "studies.yaml"
+        content = {"studies": {"one": tiny(changes)}, "cluster": {"kind": "local", "workers": 1}, **rest}
+        path.write_text(yaml.safe_dump(content), encoding="utf-8")
+        return path
+
+    return to_file
+
+
+def contents(directory):
+    """Every file below a directory with its content, so that any change is seen."""
+    return {p: p.read_bytes() if p.is_file() else None for p in directory.rglob("*")}
+
+
+@pytest.fixture
+def refused(invoke, tmp_path):
+    """What a command says about bad input, without its `dajko: `; nothing may be written."""
+
+    def lines(*arguments):
+        before = contents(tmp_path)
+        result = invoke(*arguments)
+        assert isinstance(result.exception, SystemExit), result.exception
+        assert result.exit_code == 2, result.output
+        assert result.stdout == ""
+        assert "Traceback" not in result.stderr
+        found = result.stderr.splitlines()
+        assert found
+        assert all(line.startswith("dajko: ") for line in found)
+        assert contents(tmp_path) == before
+        return [line.removeprefix("dajko: ") for line in found]
+
+    return lines
+
+
+# --- helps ----------------------------------------------------------------------------------------------------------------
+
+COMMANDS = sorted(main.commands)
+
+
+def test_the_commands():
+    assert COMMANDS == ["report", "run", "status", "validate"]
+
+
+@pytest.mark.parametrize("command", [[], *([c] for c in COMMANDS)], ids=str)
+def test_every_help_has_an_example_that_could_be_typed(invoke, command):
+    result = invoke(*command, "--help")
+    assert result.exit_code == 0
+    examples = [line.strip() for line in result.output.splitlines() if line.startswith("    dajko ")]
+    assert examples
+    for example in examples:
+        words = example.split()
+        assert words[1] in COMMANDS
+        # click accepts the options and arguments of the example.
+        main.commands[words[1]].make_context(words[1], words[2:], resilient_parsing=False)
+    if command:
+        assert "Exit code: 0 " in result.output
+        assert all(example.split()[1] == command[0] for example in examples)
+        assert invoke(*command, "-h").output == result.output
+
+
+def test_the_files_of_the_examples_exist(invoke):
+    for command in COMMANDS:
+        for word in invoke(command, "--help").output.split():
+            if word.startswith("config/"):
+                assert (Path(__file__).parents[1] / word).is_file()
+
+
+def test_version(invoke):
+    assert invoke("--version").output == f"dajko, version {dajko.__version__}\n"
+
+
+def test_without_a_command_the_help_is_shown(invoke):
+    result = invoke()
+    assert result.exit_code == 2
+    assert "Commands:" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["validat", "x.yaml"], "No such command 'validat'"),
+        (["validate"], "Missing argument 'FILE'"),
+        (["run"], "Missing argument 'FILE'"),
+        (["status"], "Missing argument 'DIR'"),
+        (["report"], "Missing argument 'DIR'"),
+        (["run", "x.yaml", "--worker", "2"], "No such option '--worker'"),
+        (["run", "x.yaml", "--workers", "0"], "Invalid value for '--workers': 0 is not in the range x>=1"),
+        (["run", "x.yaml", "--workers", "two"], "Invalid value for '--workers': 'two' is not a valid integer"),
+        (["run", "x.yaml", "--workers"], "Option '--workers' requires an argument"),
+        (["validate", "x.yaml", "y.yaml"], "Got unexpected extra argument (y.yaml)"),
+        (["--verbose"], "No such option '--verbose'"),
+    ],
+)
+def test_a_command_that_is_none(refused, arguments, message):
+    (line,) = refused(*arguments)
+    assert message in line
+    assert line.endswith("--help")
+
+
+# --- bad studies ----------------------------------------------------------------------------------------------------------
+
+
+def values(numbers, kind="profile"):
+    return {kind: "values", "values": numbers}
+
+
+def sensors(position, width):
+    return [{"sensors": {"positions": [position], "width": width}}]
+
+
+def perturbed(key, **distribution):
+    return {"ensemble.perturbations": {key: distribution}, "sweep": None}
+
+
+NO_KEY = "the study has no such key"
+NO_MASS = "the density must have a positive mass, got 0"
+
+# Changes of a study: the dotted key that the message begins with, and what it says.
+BAD_STUDIES = [
+    # keys and types
+    ({"thetta": 1}, "thetta", "unknown key; allowed: title, truth, model, grid, time, observations, noise, theta, "),
+    ({"grid.ny": 1}, "grid.ny", "unknown key; allowed: left, right, nx, nt, time_rule"),
+    ({"theta": "small"}, "theta", "must be a number, got 'small'"),
+    ({"theta": "1.0"}, "theta", "must be a number, got '1.0'"),
+    ({"theta": True}, "theta", "must be a number, got true"),
+    ({"theta": [1.0]}, "theta", "must be a number, got [1.0]"),
+    ({"grid": [-1, 1]}, "grid", "must be a mapping of keys to values, got [-1, 1]"),
+    ({"grid.nt": True}, "grid.nt", "must be a whole number, got true"),
+    ({"observations.operators": 3}, "observations.operators", "must be a list, got 3"),
+    ({"observations.operators": "mean"}, "observations.operators", "must be a list, got 'mean'"),
+    ({"limits": "yes"}, "limits", "must be true or false, got 'yes'"),
+    ({"title": 3}, "title", "must be text, got 3"),
+    ({"theta": None}, "theta", "is missing"),
+    ({"grid.left": None}, "grid.left", "is missing"),
+    ({"model.initial": {"std": 1.0}}, "model.initial", "must be a mapping with the key 'profile', got {\"std\": 1.0}"),
+    # numbers
+    ({"theta": 0}, "theta", "must be greater than 0, got 0"),
+    ({"theta": -1e-3}, "theta", "must be greater than 0, got -0.001"),
+    ({"theta": math.nan}, "theta", "must be greater than 0, got .nan"),
+    ({"time.tau": 0}, "time.tau", "must be greater than 0, got 0"),
+    ({"time.tau": -1}, "time.tau", "must be greater than 0, got -1"),
+    ({"time.tau": math.inf}, "time.tau", "must be a finite number, got .inf"),
+    ({"time.steps": 2.5}, "time.steps", "must be a whole number, got 2.5"),
+    ({"time": {"tau": 0.2, "end": 0.5}}, "time", "end must be a multiple of tau, got end 0.5 and tau 0.2"),
+    ({"time.end": 1.5e-3}, "time", "must have exactly one of the keys steps and end"),
+    ({"time.steps": None}, "time", "must have exactly one of the keys steps and end"),
+    ({"grid.nx": 3}, "grid.nx", "must be at least 4, got 3"),
+    ({"grid.nx": 8.5}, "grid.nx", "must be a whole number, got 8.5"),
+    ({"grid.nt": 0}, "grid.nt", "must be at least 1, got 0"),
+    ({"grid.left": 0.7}, "grid", "left must be less than right, got 0.7 and 0.7"),
+    ({"grid.right": math.inf}, "grid.right", "must be a finite number, got .inf"),
+    ({"grid.time_rule": "left"}, "grid.time_rule", "must be 'right' or 'trapezoid', got 'left'"),
+    ({"grid.nx": 10**12}, "", "the densities of one member must be at most 268435456 numbers"),
+    ({"noise.level": -0.1}, "noise.level", "must be at least 0, got -0.1"),
+    ({"noise.kind": "poisson"}, "noise.kind", "must be 'gaussian', got 'poisson'"),
+    ({"block": 0}, "block", "must be greater than 0, got 0"),
+    ({"slabs": 0}, "slabs", "must be greater than 0, got 0"),
+    ({"store.density": "some"}, "store.density", "must be 'all', 'final' or 'none', got 'some'"),
+    ({"report.times": [-1]}, "report.times.0", "must be at least 0, got -1"),
+    # densities and energies
+    ({"model.initial": values([1] * 10 + [-1])}, "model.initial.values.10", "must be at least 0, got -1"),
+    ({"model.initial": values([1] * 10 + [math.nan])}, "model.initial.values.10", "must be a finite number, got .nan"),
+    ({"model.initial": values([0] * 11)}, "model.initial", NO_MASS),
+    ({"model.initial": values([1] * 10)}, "model.initial.values", "must be 11 numbers, one for each node of the grid (nx + 1), got 10"),
+    ({"model.initial": values([])}, "model.initial.values", "must not be empty"),
+    ({"model.initial.shift": 5.0}, "model.initial", NO_MASS),
+    ({"truth.solution.shift": 5.0}, "truth.solution", NO_MASS),
+    ({"model.initial.time_shift": -1.0}, "model.initial", "time_shift of a Barenblatt profile must be greater than -t0, got -1.0"),
+    ({"model.mass": 0}, "model.mass", "must be greater than 0, got 0"),
+    ({"model.initial": {"profile": "square"}}, "model.initial", "profile must be one of 'barenblatt', 'gaussian', 'heat', "),
+    ({"model.initial.m": 1.0}, "model.initial.m", "must be greater than 1, got 1.0"),
+    ({"model.energy.internal.m": 1}, "model.energy.internal.m", "must be greater than 1, got 1"),
+    ({"model.energy.internal": {"kind": "power"}}, "model.energy.internal", "kind must be one of 'porous_medium', 'entropy', got 'power'"),
+    ({"model.energy": "porous_medium"}, "model.energy", "must be a mapping of keys to values, got 'porous_medium'"),
+    ({"model.energy.potential": values([1.0], "form")}, "model.energy.potential.values", "must be 11 numbers, one for each node"),
+    ({"model.energy.potential": values([math.inf] * 11, "form")}, "model.energy.potential.values.0", "must be a finite number"),
+    # measurements
+    ({"observations.operators": ["median"]}, "observations.operators.0", "must be 'expectation', 'variance', 'mean', 'spread' or 'mass'"),
+    ({"observations.operators": [3]}, "observations.operators.0", "must be one of expectation, variance, mean, spread, mass, or {sensors: …}"),
+    ({"observations.operators": []}, "observations.operators", "must not be empty"),
+    ({"observations.operators": sensors(0.8, 0.2)}, "observations.operators.0", "sensors.positions must lie in [-0.7, 0.7], got 0.8"),
+    ({"observations.operators": sensors(0.0, 0.01)}, "observations.operators.0", "sensors.width must be at least half a cell, 0.07, got 0.01"),
+    ({"observations.operators": sensors(0.0, 0)}, "observations.operators.0.sensors.width", "must be greater than 0, got 0"),
+    ({"observations.first": 4}, "observations.first", "must be at most the number of steps, 3, got 4"),
+    ({"observations.every": 0}, "observations.every", "must be greater than 0, got 0"),
+    # solver
+    ({"solver.name": "newton"}, "solver", "'pd3o'"),
+    ({"solver.tol": 0}, "solver.tol", "must be greater than 0, got 0"),
+    ({"solver.max_iterations": 0}, "solver.max_iterations", "must be greater than 0, got 0"),
+    ({"solver.primal_step": 1e6}, "solver", "primal_step must be less than 2 / L = "),
+    ({"solver.dual_step": 1e6, "solver.primal_step": 0.2}, "solver", "primal_step * dual_step must be less than 1 / |AA*| = "),
+    # sweeps
+    ({"sweep": {"noise.levle": [0.1]}}, "sweep.noise.levle", f"{NO_KEY}; did you mean noise.level or "),
+    ({"sweep": {"qqq": [0.1]}}, "sweep.qqq", f"{NO_KEY}; keys are dotted, such as noise.level or grid.nx"),
+    ({"sweep": {"theta": []}}, "sweep.theta", "must not be empty"),
+    ({"sweep": {"theta": 0.1}}, "sweep.theta", "must be a list, or one of {logspace: …}, {linspace: …}, {range: …}"),
+    ({"sweep": {"theta": {"logspace": {"start": 0, "stop": 1, "num": 3}}}}, "sweep.theta.logspace.start", "must be greater than 0, got 0"),
+    ({"sweep": {"theta": {"range": {"start": 2, "stop": 1, "step": 1}}}}, "sweep.theta.range", "stop must be reached from start"),
+    ({"sweep": {"theta": [0.1, 1, 1.0]}}, "sweep.theta", "must not name a value twice, got 1.0 again"),
+    ({"sweep": {"noise.level": [0.1], "theta": [1.0, 0.0]}}, "theta", "must be greater than 0, got 0.0 (at noise.level = 0.1, theta = 0.0)"),
+    ({"sweep": {"model.initial.shift": [0.0, 5.0]}}, "model.initial", f"{NO_MASS} (at model.initial.shift = 5.0)"),
+    ({"sweep": {"ensemble.members": [1, 2]}}, "sweep.ensemble.members", "ensemble says what the study is and cannot vary inside it"),
+    ({"sweep": None, "zip": {"theta": [1.0, 2.0], "noise.level": [0.1]}}, "zip", "all keys must have the same number of values, got {"),
+    ({"zip": {"theta": [1.0]}}, "zip.theta", "stands in sweep already"),
+    ({"sweep": {"grid": [{"left": 0}]}}, "grid.right", "is missing (at grid = {'left': 0})"),
+    ({"sweep": None, "limits": True}, "limits", "needs theta in sweep"),
+    ({"sweep": {"theta": [1e-9, 1.0]}, "limits": True}, "limits", "adds theta = 5e-07 and theta = .inf, so the sweep must stay between"),
+    # ensembles
+    ({"ensemble.members": 0}, "ensemble.members", "must be greater than 0, got 0"),
+    ({"ensemble.members": 10**9}, "", "must have at most 10000000 cells, points times members, got 2000000000"),
+    ({"ensemble.seed": -1}, "ensemble.seed", "must be at least 0, got -1"),
+    (perturbed("model.initial.profile", normal={"std": 1.0}), "ensemble.perturbations.model.initial.profile", "only a number can be perturbed, got 'barenblatt'"),
+    (perturbed("model.mass", normal={"std": 1.0}), "ensemble.perturbations.model.mass", "needs a mean, because the study gives no value to model.mass"),
+    (perturbed("noise.level", uniform={"low": 2, "high": 1}), "ensemble.perturbations.noise.level.uniform", "low must be less than high, got 2.0 and 1.0"),
+    (perturbed("noise.level"), "ensemble.perturbations.noise.level", "must have exactly one of the keys normal and uniform"),
+    (perturbed("noise.level", lognormal={}), "ensemble.perturbations.noise.level.lognormal", "unknown key; allowed: normal, uniform"),
+    (perturbed("noise.lvel", normal={"std": 1.0}), "ensemble.perturbations.noise.lvel", f"{NO_KEY}; did you mean noise.level"),
+    (perturbed("theta", normal={"mean": -1.0, "std": 0.1}), "theta", "must be greater than 0, got -"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "key", "message"), BAD_STUDIES, ids=[f"{i}-{k}" for i, (_, k, _) in enumerate(BAD_STUDIES)]
+)
+def test_a_bad_study(refused, write, changes, key, message):
+    path = write(changes)
+    (line,) = refused("validate", path)
+    assert line.startswith(f"{path}: studies.one{'.' * bool(key)}{key}: ")
+    assert message in line
+    assert refused("run", path) == [line]
+
+
+# Changes of the file itself.
+BAD_FILES = [
+    ({"studis": {}}, "studis: unknown key; allowed: studies, cluster, results"),
+    ({"studies": {}}, "studies: must not be empty"),
+    ({"studies": None}, "studies: must be a mapping of keys to values, got null"),
+    ({"studies": {"one": None}}, "studies.one: must be a mapping of keys to values, got null"),
+    ({"studies": {"a/b": {}}}, "studies.a/b: must be a word of letters, digits, - and _, got 'a/b'"),
+    ({"studies": {"a b": {}}}, "studies.a b: must be a word of letters, digits, - and _, got 'a b'"),
+    ({"studies": {"..": {}}}, "studies...: must be a word of letters, digits, - and _, got '..'"),
+    ({"studies": {"x" * 81: {}}}, "must be at most 80 characters long"),
+    ({"cluster": {"kind": "slurm"}}, "cluster: kind must be one of 'local', 'scheduler', got 'slurm'"),
+    ({"cluster": {"workers": 2}}, "cluster: must be a mapping with the key 'kind', got {\"workers\": 2}"),
+    ({"cluster": {"kind": "local", "workers": 0}}, "cluster.workers: must be greater than 0, got 0"),
+    ({"cluster": {"kind": "scheduler"}}, "cluster: must have exactly one of the keys address and file"),
+    (
+        {"cluster": {"kind": "scheduler", "address": "a", "file": "b"}},
+        "cluster: must have exactly one of the keys address and",
+    ),
+    ({"cluster": {"kind": "scheduler", "address": ""}}, "cluster.address: must not be empty"),
+    ({"results": ""}, "results: must not be empty"),
+    ({"results": 3}, "results: must be text, got 3"),
+]
+
+
+@pytest.mark.parametrize(("rest", "message"), BAD_FILES, ids=range(len(BAD_FILES)))
+def test_a_bad_file(refused, write, rest, message):
+    path = write(**rest)
+    lines = refused("validate", path)
+    assert any(line.startswith(f"{path}: ") and message in line for line in lines)
+    assert refused("run", path) == lines
+
+
+BAD_TEXTS = [
+    ("", "must be a mapping of keys to values, got null"),
+    ("- a\n", 'must be a mapping of keys to values, got ["a"]'),
+    ("studies: [1, 2\n", "is not valid YAML: "),
+    ("studies: {a: {theta: 1, theta: 2}}\n", "line 1, column 25: is not valid YAML: the key 'theta' stands twice"),
+    ("studies: !!python/object/apply:os.system ['touch bad']\n", "could not determine a constructor for the tag"),
+    ("studies: \x00\n", "is not valid YAML: "),
+    ("\x80", "is not a text file in UTF-8"),
+]
+
+
+@pytest.mark.parametrize(("text", "message"), BAD_TEXTS, ids=range(len(BAD_TEXTS)))
+def test_a_file_that_is_no_studies(refused, tmp_path, text, message):
+    path = tmp_path / "studies.yaml"
+    path.write_bytes(text.encode("latin-1"))
+    (line,) = refused("validate", path)
+    assert line.startswith(f"{path}: ")
+    assert message in line
+    assert refused("run", path) == [line]
+
+
+@pytest.mark.parametrize("command", ["validate", "run"])
+def test_a_file_that_is_not_there(refused, tmp_path, command):
+    assert refused(command, "nowhere.yaml") == ["nowhere.yaml: cannot be read: No such file or directory"]
+    assert refused(command, tmp_path) == [f"{tmp_path}: cannot be read: Is a directory"]
+
+
+def test_several_defects_are_one_line_each(refused, write):
+    path = write({"theta": -1, "grid.nx": 3, "noise": {"level": -1, "kin": 1}})
+    assert sorted(line.removeprefix(f"{path}: studies.one.") for line in refused("validate", path)) == [
+        "grid.nx: must be at least 4, got 3",
+        "noise.kin: unknown key; allowed: kind, level, relative",
+        "theta: must be greater than 0, got -1",
+    ]
+
+
+def test_a_study_that_is_not_in_the_file(refused, write):
+    path = write()
+    assert refused("run", path, "one", "tow") == [f"{path}: has no study 'tow'; it has one"]
+
+
+def test_a_bad_study_keeps_the_others_from_starting(refused, tiny, tmp_path):
+    path = tmp_path / "studies.yaml"
+    path.write_text(yaml.safe_dump({"studies": {"good": tiny(), "bad": tiny({"model.initial.shift": 9.0})}}))
+    assert refused("run", path) == [f"{path}: studies.bad.model.initial: {NO_MASS}"]
+
+
+# --- bad directories ------------------------------------------------------------------------------------------------------
+
+
+def test_results_of_another_study(refused, write, tmp_path, tiny):
+    prepare(tmp_path / "results" / "one", make_plan("other", parse(StudyConfig, tiny())))
+    (line,) = refused("run", write())
+    assert line == f"{tmp_path}/results/one: holds the study 'other', not 'one'; choose another results directory"
+
+
+def test_results_that_are_no_store_of_dajko(refused, write, tmp_path):
+    zarr.create_group(tmp_path / "results" / "one" / "cells.zarr")
+    (line,) = refused("run", write())
+    assert line == f"{tmp_path}/results/one/cells.zarr: is not a store of dajko; choose another results directory"
+    (line,) = refused("status", "results")
+    assert line == "results/one/cells.zarr: is not a store of dajko; choose another results directory"
+
+
+def test_results_below_a_file(refused, write, tmp_path):
+    (tmp_path / "file").write_text("x")
+    (line,) = refused("run", write(), "--results", "file/deep")
+    assert (
+        line
+        == f"{tmp_path}/file/deep/one: cannot be written, because {tmp_path}/file is not a directory that may be written"
+    )
+
+
+@pytest.mark.parametrize("command", ["status", "report"])
+def test_directories_without_a_study(refused, tmp_path, command):
+    assert refused(command, "nowhere") == ["nowhere: there is no such directory"]
+    (tmp_path / "file").write_text("x")
+    assert refused(command, "file") == ["file: there is no such directory"]
+    (tmp_path / "empty").mkdir()
+    assert refused(command, "empty") == ["empty: holds no study; give a results directory or the directory of a study"]
+
+
+# --- good studies ---------------------------------------------------------------------------------------------------------
+
+
+def test_validate_says_what_would_be_computed(invoke, write, tmp_path):
+    result = invoke("validate", write({"sweep": {"theta": [1.0, 2.0], "noise.level": [0.0, 0.1, 0.2]}}))
+    assert result.exit_code == 0
+    assert result.output.startswith("one: 6 points x 3 members = 18 cells, very roughly ")
+    assert result.stderr == ""
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["studies.yaml"]
+
+
+def test_validate_solves_nothing(invoke, write, monkeypatch):
+    def never(*_, **__):
+        raise AssertionError("nothing may be solved here")
+
+    monkeypatch.setattr("dajko.study.experiment.trajectory", never)
+    truth = {"kind": "solve", "energy": {"internal": {"kind": "entropy"}}, "initial": {"profile": "gaussian"}}
+    assert invoke("validate", write({"truth": truth})).exit_code == 0
+
+
+def test_the_default_studies_are_valid(invoke):
+    result = invoke("validate", Path(__file__).parents[1] / "config" / "config.yaml")
+    assert result.exit_code == 0
+    assert [line.split(":")[0] for line in result.output.splitlines()] == [
+        "theta-noise",
+        "convergence-tau",
+        "convergence-nx",
+        "convergence-nt",
+        "convergence-tol",
+    ]
+
+
+def test_run_then_status_then_run_again(invoke, write, tmp_path):
+    path = write()
+    result = invoke("run", path)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines() == [
+        "results/one: 6 members: 6 done, 6 computed now",
+        "Figures and tables: dajko report results",
+    ]
+    assert "6 of 6 members done, 0 failed" in result.stderr
+    for directory in ("results", "results/one"):
+        result = invoke("status", directory)
+        assert (result.exit_code, result.output) == (0, "one: 6 members: 6 done\n")
+    result = invoke("status", "results", "--json")
+    assert result.exit_code == 0
+    counts = CellStore(tmp_path / "results" / "one" / "cells.zarr").counts()
+    assert counts["converged"] == 6
+    assert json.loads(result.output) == {"one": {"directory": "results/one", "cells": 6, "counts": counts}}
+    result = invoke("run", path, "one", "--results", "results", "--workers", "1")
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[0] == "results/one: 6 members: 6 done, 0 computed now"
+
+
+def test_failed_members_are_exit_code_1(invoke, write):
+    result = invoke("run", write({"sweep": {"solver.max_iterations": [1, 100_000]}}))
+    assert result.exit_code == 1
+    assert result.stdout.splitlines()[0] == "results/one: 6 members: 3 done, 3 did not converge, 6 computed now"
+    result = invoke("status", "results")
+    assert (result.exit_code, result.output) == (1, "one: 6 members: 3 done, 3 did not converge\n")
+
+
+def test_missing_members_are_exit_code_1(invoke, tmp_path, tiny):
+    prepare(tmp_path / "results" / "one", make_plan("one", parse(StudyConfig, tiny())))
+    result = invoke("status", "results")
+    assert (result.exit_code, result.output) == (1, "one: 6 members: 0 done, 6 still to be computed\n")
+
+
+def test_only_the_named_studies_are_run(invoke, tiny, tmp_path):
+    path = tmp_path / "studies.yaml"
+    content = {name: tiny({"sweep": None, "ensemble.members": 1}) for name in ("a", "b", "c")}
+    path.write_text(yaml.safe_dump({"studies": content, "results": "out"}))
+    result = invoke("run", path, "c", "a", "--workers", "1")
+    assert result.exit_code == 0, result.output
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a", "c"]
+    result = invoke("status", "out")
+    assert result.output == "a: 1 members: 1 done\nc: 1 members: 1 done\n"
+
+
+def test_no_scheduler_is_bad_input(invoke, write):
+    result = invoke("run", write(cluster={"kind": "scheduler", "address": "tcp://127.0.0.1:9", "wait": 0.3}))
+    assert result.exit_code == 2
+    assert result.stderr.splitlines()[-1].startswith(
+        "dajko: cluster.address: no scheduler answers at tcp://127.0.0.1:9 within"
+    )
+
+
+# --- as a program ---------------------------------------------------------------------------------------------------------
+
+
+def test_bad_input_of_the_program(tmp_path, write):
+    path = write({"theta": 0})
+    found = subprocess.run([*DAJKO, "run", str(path)], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (found.returncode, found.stdout) == (2, "")
+    assert found.stderr == f"dajko: {path}: studies.one.theta: must be greater than 0, got 0\n"
+
+
+def test_an_interrupted_run_resumes(tmp_path, write, tiny):
+    """Ctrl-C in the middle: exit code 130, no traceback, and the same command computes only the rest."""
+    path = write({"sweep": {"theta": [1e-3, 1e-2]}, "ensemble.members": 100, "block": 1, "solver.tol": 1e-5})
+    directory = tmp_path / "results" / "one"
+    running = subprocess.Popen(
+        [*DAJKO, "run", str(path)],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        while not (directory / "cells.zarr" / "status" / "c").is_dir():
+            assert running.poll() is None, running.stderr.read()
+            time.sleep(0.01)
+        os.killpg(running.pid, signal.SIGINT)  # as a terminal does
+        output, errors = running.communicate(timeout=60)
+    finally:
+        if running.poll() is None:
+            os.killpg(running.pid, signal.SIGKILL)
+            running.communicate()
+    assert running.returncode == 130, errors
+    assert "dajko: interrupted; what is computed is kept, and the same command computes the rest" in errors
+    assert "Traceback" not in errors
+    assert output == ""
+    store = CellStore(directory / "cells.zarr")
+    before = store.counts()
+    assert 0 < before["converged"] < 200
+    assert before["converged"] + before["pending"] == 200
+    assert CliRunner().invoke(main, ["status", str(directory)]).exit_code == 1
+
+    result = CliRunner().invoke(main, ["run", str(path), "--results", str(tmp_path / "results")])
+    assert result.exit_code == 0, result.output
+    assert f"200 members: 200 done, {before['pending']} computed now" in result.stdout
+
+
+def test_every_command_has_a_docstring_for_its_exit_codes():
+    for command in main.commands.values():
+        assert isinstance(command, click.Command)
+        assert "Exit code" in (command.help or "")
