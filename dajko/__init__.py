@@ -19,6 +19,7 @@ _HOMES = {
     "Grid": "dajko.grid",
     "Heat": "dajko.profiles",
     "InputError": "dajko.errors",
+    "InteriorPoint": "dajko.solvers",
     "Linear": "dajko.energy",
     "Mass": "dajko.observation",
     "Mean": "dajko.observation",
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
     from dajko.grid import Grid
     from dajko.observation import DataTerm, Expectation, Mass, Mean, Sensors, Spread, Variance, measure
     from dajko.profiles import Barenblatt, Gaussian, Heat, OrnsteinUhlenbeck
-    from dajko.solvers import PD3O, Status, Step
+    from dajko.solvers import PD3O, InteriorPoint, Status, Step
     from dajko.study.labelled import open_study
     from dajko.study.run import run_study
 

@@ -146,7 +146,9 @@ def status(directory: Path, as_json: bool) -> int:
     else:
         for name, content in found.items():
             click.echo(f"{name}: {_sentence(content['counts'])}")
-    complete = all(content["counts"]["converged"] == content["cells"] for content in found.values())
+    complete = all(
+        content["counts"]["converged"] + content["counts"]["fallback"] == content["cells"] for content in found.values()
+    )
     return DONE if complete else SOME_FAILED
 
 
@@ -207,6 +209,12 @@ def _study_directories(directory: Path) -> list[Path]:
 
 
 def _sentence(counts: dict[str, int]) -> str:
-    words = {"converged": "done", "not_converged": "did not converge", "failed": "failed", "pending": "still to be computed"}
+    words = {
+        "converged": "converged",
+        "fallback": "converged with the fallback solver",
+        "not_converged": "did not converge",
+        "failed": "failed",
+        "pending": "still to be computed",
+    }
     parts = [f"{counts[key]} {word}" for key, word in words.items() if counts[key] or key == "converged"]
     return f"{sum(counts.values())} members: {', '.join(parts)}"

@@ -89,7 +89,8 @@ def test_every_help_has_an_example_that_could_be_typed(invoke, command):
         words = example.split()
         assert words[1] in COMMANDS
         # click accepts the options and arguments of the example.
-        main.commands[words[1]].make_context(words[1], words[2:], resilient_parsing=False)
+        with main.make_context("dajko", words[1:]) as parent:
+            main.commands[words[1]].make_context(words[1], words[2:], parent=parent)
     if command:
         assert "Exit code: 0 " in result.output
         assert all(example.split()[1] == command[0] for example in examples)
@@ -199,62 +200,145 @@ BAD_STUDIES = [
     ({"model.initial": values([1] * 10 + [-1])}, "model.initial.values.10", "must be at least 0, got -1"),
     ({"model.initial": values([1] * 10 + [math.nan])}, "model.initial.values.10", "must be a finite number, got .nan"),
     ({"model.initial": values([0] * 11)}, "model.initial", NO_MASS),
-    ({"model.initial": values([1] * 10)}, "model.initial.values", "must be 11 numbers, one for each node of the grid (nx + 1), got 10"),
+    (
+        {"model.initial": values([1] * 10)},
+        "model.initial.values",
+        "must be 11 numbers, one for each node of the grid (nx + 1), got 10",
+    ),
     ({"model.initial": values([])}, "model.initial.values", "must not be empty"),
     ({"model.initial.shift": 5.0}, "model.initial", NO_MASS),
     ({"truth.solution.shift": 5.0}, "truth.solution", NO_MASS),
-    ({"model.initial.time_shift": -1.0}, "model.initial", "time_shift of a Barenblatt profile must be greater than -t0, got -1.0"),
+    (
+        {"model.initial.time_shift": -1.0},
+        "model.initial",
+        "time_shift of a Barenblatt profile must be greater than -t0, got -1.0",
+    ),
     ({"model.mass": 0}, "model.mass", "must be greater than 0, got 0"),
     ({"model.initial": {"profile": "square"}}, "model.initial", "profile must be one of 'barenblatt', 'gaussian', 'heat', "),
     ({"model.initial.m": 1.0}, "model.initial.m", "must be greater than 1, got 1.0"),
     ({"model.energy.internal.m": 1}, "model.energy.internal.m", "must be greater than 1, got 1"),
-    ({"model.energy.internal": {"kind": "power"}}, "model.energy.internal", "kind must be one of 'porous_medium', 'entropy', got 'power'"),
+    (
+        {"model.energy.internal": {"kind": "power"}},
+        "model.energy.internal",
+        "kind must be one of 'porous_medium', 'entropy', got 'power'",
+    ),
     ({"model.energy": "porous_medium"}, "model.energy", "must be a mapping of keys to values, got 'porous_medium'"),
-    ({"model.energy.potential": values([1.0], "form")}, "model.energy.potential.values", "must be 11 numbers, one for each node"),
-    ({"model.energy.potential": values([math.inf] * 11, "form")}, "model.energy.potential.values.0", "must be a finite number"),
+    (
+        {"model.energy.potential": values([1.0], "form")},
+        "model.energy.potential.values",
+        "must be 11 numbers, one for each node",
+    ),
+    (
+        {"model.energy.potential": values([math.inf] + [0] * 10, "form")},
+        "model.energy.potential.values.0",
+        "must be a finite number",
+    ),
     # measurements
-    ({"observations.operators": ["median"]}, "observations.operators.0", "must be 'expectation', 'variance', 'mean', 'spread' or 'mass'"),
-    ({"observations.operators": [3]}, "observations.operators.0", "must be one of expectation, variance, mean, spread, mass, or {sensors: …}"),
+    (
+        {"observations.operators": ["median"]},
+        "observations.operators.0",
+        "must be 'expectation', 'variance', 'mean', 'spread' or 'mass'",
+    ),
+    (
+        {"observations.operators": [3]},
+        "observations.operators.0",
+        "must be one of expectation, variance, mean, spread, mass, or {sensors: …}",
+    ),
     ({"observations.operators": []}, "observations.operators", "must not be empty"),
-    ({"observations.operators": sensors(0.8, 0.2)}, "observations.operators.0", "sensors.positions must lie in [-0.7, 0.7], got 0.8"),
-    ({"observations.operators": sensors(0.0, 0.01)}, "observations.operators.0", "sensors.width must be at least half a cell, 0.07, got 0.01"),
+    (
+        {"observations.operators": sensors(0.8, 0.2)},
+        "observations.operators.0",
+        "sensors.positions must lie in [-0.7, 0.7], got 0.8",
+    ),
+    (
+        {"observations.operators": sensors(0.0, 0.01)},
+        "observations.operators.0",
+        "sensors.width must be at least half a cell, 0.07, got 0.01",
+    ),
     ({"observations.operators": sensors(0.0, 0)}, "observations.operators.0.sensors.width", "must be greater than 0, got 0"),
     ({"observations.first": 4}, "observations.first", "must be at most the number of steps, 3, got 4"),
     ({"observations.every": 0}, "observations.every", "must be greater than 0, got 0"),
     # solver
-    ({"solver.name": "newton"}, "solver", "'pd3o'"),
     ({"solver.tol": 0}, "solver.tol", "must be greater than 0, got 0"),
     ({"solver.max_iterations": 0}, "solver.max_iterations", "must be greater than 0, got 0"),
     ({"solver.primal_step": 1e6}, "solver", "primal_step must be less than 2 / L = "),
-    ({"solver.dual_step": 1e6, "solver.primal_step": 0.2}, "solver", "primal_step * dual_step must be less than 1 / |AA*| = "),
+    (
+        {"solver.dual_step": 1e6, "solver.primal_step": 0.2},
+        "solver",
+        "primal_step * dual_step must be less than 1 / |AA*| = ",
+    ),
     # sweeps
     ({"sweep": {"noise.levle": [0.1]}}, "sweep.noise.levle", f"{NO_KEY}; did you mean noise.level or "),
     ({"sweep": {"qqq": [0.1]}}, "sweep.qqq", f"{NO_KEY}; keys are dotted, such as noise.level or grid.nx"),
     ({"sweep": {"theta": []}}, "sweep.theta", "must not be empty"),
     ({"sweep": {"theta": 0.1}}, "sweep.theta", "must be a list, or one of {logspace: …}, {linspace: …}, {range: …}"),
-    ({"sweep": {"theta": {"logspace": {"start": 0, "stop": 1, "num": 3}}}}, "sweep.theta.logspace.start", "must be greater than 0, got 0"),
-    ({"sweep": {"theta": {"range": {"start": 2, "stop": 1, "step": 1}}}}, "sweep.theta.range", "stop must be reached from start"),
+    (
+        {"sweep": {"theta": {"logspace": {"start": 0, "stop": 1, "num": 3}}}},
+        "sweep.theta.logspace.start",
+        "must be greater than 0, got 0",
+    ),
+    (
+        {"sweep": {"theta": {"range": {"start": 2, "stop": 1, "step": 1}}}},
+        "sweep.theta.range",
+        "stop must be reached from start",
+    ),
     ({"sweep": {"theta": [0.1, 1, 1.0]}}, "sweep.theta", "must not name a value twice, got 1.0 again"),
-    ({"sweep": {"noise.level": [0.1], "theta": [1.0, 0.0]}}, "theta", "must be greater than 0, got 0.0 (at noise.level = 0.1, theta = 0.0)"),
+    (
+        {"sweep": {"noise.level": [0.1], "theta": [1.0, 0.0]}},
+        "theta",
+        "must be greater than 0, got 0.0 (at noise.level = 0.1, theta = 0.0)",
+    ),
     ({"sweep": {"model.initial.shift": [0.0, 5.0]}}, "model.initial", f"{NO_MASS} (at model.initial.shift = 5.0)"),
-    ({"sweep": {"ensemble.members": [1, 2]}}, "sweep.ensemble.members", "ensemble says what the study is and cannot vary inside it"),
-    ({"sweep": None, "zip": {"theta": [1.0, 2.0], "noise.level": [0.1]}}, "zip", "all keys must have the same number of values, got {"),
+    (
+        {"sweep": {"ensemble.members": [1, 2]}},
+        "sweep.ensemble.members",
+        "ensemble says what the study is and cannot vary inside it",
+    ),
+    (
+        {"sweep": None, "zip": {"theta": [1.0, 2.0], "noise.level": [0.1]}},
+        "zip",
+        "all keys must have the same number of values, got {",
+    ),
     ({"zip": {"theta": [1.0]}}, "zip.theta", "stands in sweep already"),
     ({"sweep": {"grid": [{"left": 0}]}}, "grid.right", "is missing (at grid = {'left': 0})"),
     ({"sweep": None, "limits": True}, "limits", "needs theta in sweep"),
-    ({"sweep": {"theta": [1e-9, 1.0]}, "limits": True}, "limits", "adds theta = 5e-07 and theta = .inf, so the sweep must stay between"),
+    (
+        {"sweep": {"theta": [1e-9, 1.0]}, "limits": True},
+        "limits",
+        "adds theta = 5e-07 and theta = .inf, so the sweep must stay between",
+    ),
     # ensembles
     ({"ensemble.members": 0}, "ensemble.members", "must be greater than 0, got 0"),
     ({"ensemble.members": 10**9}, "", "must have at most 10000000 cells, points times members, got 2000000000"),
     ({"ensemble.seed": -1}, "ensemble.seed", "must be at least 0, got -1"),
-    (perturbed("model.initial.profile", normal={"std": 1.0}), "ensemble.perturbations.model.initial.profile", "only a number can be perturbed, got 'barenblatt'"),
-    (perturbed("model.mass", normal={"std": 1.0}), "ensemble.perturbations.model.mass", "needs a mean, because the study gives no value to model.mass"),
-    (perturbed("noise.level", uniform={"low": 2, "high": 1}), "ensemble.perturbations.noise.level.uniform", "low must be less than high, got 2.0 and 1.0"),
+    (
+        perturbed("model.initial.profile", normal={"std": 1.0}),
+        "ensemble.perturbations.model.initial.profile",
+        "only a number can be perturbed, got 'barenblatt'",
+    ),
+    (
+        perturbed("model.mass", normal={"std": 1.0}),
+        "ensemble.perturbations.model.mass",
+        "needs a mean, because the study gives no value to model.mass",
+    ),
+    (
+        perturbed("noise.level", uniform={"low": 2, "high": 1}),
+        "ensemble.perturbations.noise.level.uniform",
+        "low must be less than high, got 2.0 and 1.0",
+    ),
     (perturbed("noise.level"), "ensemble.perturbations.noise.level", "must have exactly one of the keys normal and uniform"),
-    (perturbed("noise.level", lognormal={}), "ensemble.perturbations.noise.level.lognormal", "unknown key; allowed: normal, uniform"),
-    (perturbed("noise.lvel", normal={"std": 1.0}), "ensemble.perturbations.noise.lvel", f"{NO_KEY}; did you mean noise.level"),
+    (
+        perturbed("noise.level", lognormal={}),
+        "ensemble.perturbations.noise.level.lognormal",
+        "unknown key; allowed: normal, uniform",
+    ),
+    (
+        perturbed("noise.lvel", normal={"std": 1.0}),
+        "ensemble.perturbations.noise.lvel",
+        f"{NO_KEY}; did you mean noise.level",
+    ),
     (perturbed("theta", normal={"mean": -1.0, "std": 0.1}), "theta", "must be greater than 0, got -"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(
@@ -266,6 +350,13 @@ def test_a_bad_study(refused, write, changes, key, message):
     assert line.startswith(f"{path}: studies.one{'.' * bool(key)}{key}: ")
     assert message in line
     assert refused("run", path) == [line]
+
+
+def test_an_unknown_solver(refused, write):
+    path = write({"solver.name": "newton"})
+    (line,) = refused("validate", path)
+    assert line.startswith(f"{path}: studies.one.solver")
+    assert "interior_point or pd3o" in line
 
 
 # Changes of the file itself.
@@ -344,7 +435,7 @@ def test_a_study_that_is_not_in_the_file(refused, write):
 def test_a_bad_study_keeps_the_others_from_starting(refused, tiny, tmp_path):
     path = tmp_path / "studies.yaml"
     path.write_text(yaml.safe_dump({"studies": {"good": tiny(), "bad": tiny({"model.initial.shift": 9.0})}}))
-    assert refused("run", path) == [f"{path}: studies.bad.model.initial: {NO_MASS}"]
+    assert refused("run", path) == [f"{path}: studies.bad.model.initial: {NO_MASS} (at theta = 0.001)"]
 
 
 # --- bad directories ------------------------------------------------------------------------------------------------------
@@ -419,13 +510,13 @@ def test_run_then_status_then_run_again(invoke, write, tmp_path):
     result = invoke("run", path)
     assert result.exit_code == 0, result.output
     assert result.stdout.splitlines() == [
-        "results/one: 6 members: 6 done, 6 computed now",
+        "results/one: 6 members: 6 converged, 6 computed now",
         "Figures and tables: dajko report results",
     ]
-    assert "6 of 6 members done, 0 failed" in result.stderr
+    assert "6 of 6 members" in result.stderr
     for directory in ("results", "results/one"):
         result = invoke("status", directory)
-        assert (result.exit_code, result.output) == (0, "one: 6 members: 6 done\n")
+        assert (result.exit_code, result.output) == (0, "one: 6 members: 6 converged\n")
     result = invoke("status", "results", "--json")
     assert result.exit_code == 0
     counts = CellStore(tmp_path / "results" / "one" / "cells.zarr").counts()
@@ -433,21 +524,21 @@ def test_run_then_status_then_run_again(invoke, write, tmp_path):
     assert json.loads(result.output) == {"one": {"directory": "results/one", "cells": 6, "counts": counts}}
     result = invoke("run", path, "one", "--results", "results", "--workers", "1")
     assert result.exit_code == 0
-    assert result.stdout.splitlines()[0] == "results/one: 6 members: 6 done, 0 computed now"
+    assert result.stdout.splitlines()[0] == "results/one: 6 members: 6 converged, 0 computed now"
 
 
 def test_failed_members_are_exit_code_1(invoke, write):
     result = invoke("run", write({"sweep": {"solver.max_iterations": [1, 100_000]}}))
     assert result.exit_code == 1
-    assert result.stdout.splitlines()[0] == "results/one: 6 members: 3 done, 3 did not converge, 6 computed now"
+    assert result.stdout.splitlines()[0] == "results/one: 6 members: 3 converged, 3 did not converge, 6 computed now"
     result = invoke("status", "results")
-    assert (result.exit_code, result.output) == (1, "one: 6 members: 3 done, 3 did not converge\n")
+    assert (result.exit_code, result.output) == (1, "one: 6 members: 3 converged, 3 did not converge\n")
 
 
 def test_missing_members_are_exit_code_1(invoke, tmp_path, tiny):
     prepare(tmp_path / "results" / "one", make_plan("one", parse(StudyConfig, tiny())))
     result = invoke("status", "results")
-    assert (result.exit_code, result.output) == (1, "one: 6 members: 0 done, 6 still to be computed\n")
+    assert (result.exit_code, result.output) == (1, "one: 6 members: 0 converged, 6 still to be computed\n")
 
 
 def test_only_the_named_studies_are_run(invoke, tiny, tmp_path):
@@ -458,7 +549,7 @@ def test_only_the_named_studies_are_run(invoke, tiny, tmp_path):
     assert result.exit_code == 0, result.output
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a", "c"]
     result = invoke("status", "out")
-    assert result.output == "a: 1 members: 1 done\nc: 1 members: 1 done\n"
+    assert result.output == "a: 1 members: 1 converged\nc: 1 members: 1 converged\n"
 
 
 def test_no_scheduler_is_bad_input(invoke, write):
@@ -513,7 +604,7 @@ def test_an_interrupted_run_resumes(tmp_path, write, tiny):
 
     result = CliRunner().invoke(main, ["run", str(path), "--results", str(tmp_path / "results")])
     assert result.exit_code == 0, result.output
-    assert f"200 members: 200 done, {before['pending']} computed now" in result.stdout
+    assert f"200 members: 200 converged, {before['pending']} computed now" in result.stdout
 
 
 def test_every_command_has_a_docstring_for_its_exit_codes():

@@ -15,8 +15,9 @@ import yaml
 import zarr
 
 from dajko.errors import InputError
+from dajko.report.captions import CAPTIONS
 from dajko.report.describe import describe
-from dajko.report.figures import CAPTIONS, FIGURES, TABLE_NAMES, TABLES
+from dajko.report.figures import FIGURES, TABLE_NAMES, TABLES
 from dajko.report.findings import findings
 from dajko.report.reading import SweptAxis, swept_axes
 from dajko.report.words import aligned, name_of, number, order_text

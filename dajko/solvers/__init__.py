@@ -12,7 +12,7 @@ from dajko.solvers.problem import Path, Problem, Status, Step
 Solver = InteriorPoint | PD3O
 
 SOLVERS: dict[str, type[InteriorPoint] | type[PD3O]] = {"interior_point": InteriorPoint, "pd3o": PD3O}
-DEFAULT_SOLVER = "pd3o"
+DEFAULT_SOLVER = "interior_point"
 
 __all__ = [
     "DEFAULT_SOLVER",

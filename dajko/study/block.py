@@ -11,18 +11,18 @@ from typing import Any
 import numpy as np
 
 from dajko.energy import Energy, Entropy, PorousMedium
-from dajko.flow import trajectory
+from dajko.flow import Flow, trajectories
 from dajko.grid import Grid
 from dajko.observation import DataTerm
-from dajko.solvers import PD3O, Status
-from dajko.study.experiment import build, simulate
+from dajko.solvers import PD3O, InteriorPoint, Status
+from dajko.study.experiment import Experiment, build, simulate_many
 from dajko.study.members import Plan, make_plan
 from dajko.study.store import FIELDS, VARIABLES, Block, CellStore
 
 
 @dataclass(frozen=True)
 class BlockReport:
-    """What the driver learns of a block: counts, times, and the cells that did not converge."""
+    """What the driver learns of a block: times, and the cells without a usable result."""
 
     block: Block
     failures: tuple[dict[str, Any], ...]
@@ -44,20 +44,19 @@ def run_block(path: str, digest: str, block: Block) -> BlockReport:
     started = time.perf_counter()
     store, plan = CellStore(Path(path)), _plan(path, digest)
     group = plan.groups[block.group]
+    cells = [(group.points[i // plan.members], i % plan.members) for i in range(block.start, block.stop)]
     rows, failures = [], []
-    for cell in range(block.start, block.stop):
-        position, member = divmod(cell, plan.members)
-        point = group.points[position]
-        row, message = _run_cell(plan, point, member)
+    for cell, (point, member), (row, message) in zip(
+        range(block.start, block.stop), cells, _run_cells(plan, cells), strict=True
+    ):
         rows.append(row)
-        if row["status"] != Status.CONVERGED:
-            parameters = {**plan.points[point], **plan.draws(point, member)}
+        if message:
             failures.append(
                 {
                     "group": group.name,
                     "cell": cell,
                     "member": member,
-                    "parameters": parameters,
+                    "parameters": {**plan.points[point], **plan.draws(point, member)},
                     "status": Status(int(row["status"])).name.lower(),
                     "message": message,
                 }
@@ -76,18 +75,51 @@ def _plan(path: str, digest: str) -> Plan:
     return make_plan(store.study_name, store.study)
 
 
-def _run_cell(plan: Plan, point: int, member: int) -> tuple[dict[str, Any], str]:
-    """The variables of a cell, and a message if it did not converge. Whatever goes wrong stays inside the cell."""
+def _run_cells(plan: Plan, cells: list[tuple[int, int]]) -> list[tuple[dict[str, Any], str]]:
+    """The variables of each cell, points and members given, and a message where there is no usable result."""
+    prefix = f"studies.{plan.name}"
+    experiments: list[Experiment | Exception] = []
+    of_point: dict[int, Experiment | Exception] = {}
+    for point, member in cells:
+        if plan.perturbed_keys or point not in of_point:
+            try:
+                of_point[point] = build(plan.cell_study(point, member), prefix)
+            except Exception as error:  # a cell that cannot be computed must not end the study
+                of_point[point] = error
+        experiments.append(of_point[point])
+    found: dict[int, dict[str, Any] | Exception] = {i: e for i, e in enumerate(experiments) if isinstance(e, Exception)}
+    found |= _simulated(plan, {i: e for i, e in enumerate(experiments) if isinstance(e, Experiment)}, cells)
+    return [_judged(found[i]) for i in range(len(cells))]
+
+
+def _simulated(
+    plan: Plan, experiments: dict[int, Experiment], cells: list[tuple[int, int]]
+) -> dict[int, dict[str, Any] | Exception]:
+    """Simulate cells together; if something unforeseen happens, one by one, to find which of them it is."""
+
+    def run(chosen: list[int]) -> dict[int, dict[str, Any] | Exception]:
+        generators = [plan.noise_generator(cells[i][1]) for i in chosen]
+        return dict(zip(chosen, simulate_many([experiments[i] for i in chosen], generators), strict=True))
+
     try:
-        experiment = build(plan.cell_study(point, member), f"studies.{plan.name}")
-        row = simulate(experiment, plan.noise_generator(member))
-    except Exception as error:  # a member that cannot be computed must not end the study
-        return {"status": Status.FAILED, "solve_time": 0.0}, f"{type(error).__name__}: {error}"
-    status = Status(int(row["status"]))
-    if status == Status.CONVERGED:
-        return row, ""
-    step = int(np.argmax(row["step_status"] == status))
-    return row, f"step {step}: {status.message}"
+        return run(list(experiments))
+    except Exception:
+        found: dict[int, dict[str, Any] | Exception] = {}
+        for i in experiments:
+            try:
+                found |= run([i])
+            except Exception as error:
+                found[i] = error
+        return found
+
+
+def _judged(found: dict[str, Any] | Exception) -> tuple[dict[str, Any], str]:
+    if isinstance(found, Exception):
+        return {"status": Status.FAILED, "solve_time": 0.0}, f"{type(found).__name__}: {found}"
+    status = Status(int(found["status"]))
+    if status.usable:
+        return found, ""
+    return found, f"step {int(np.argmax(found['step_status'] == status))}: {status.message}"
 
 
 def _fitted(value: Any, name: str, shape: tuple[int, ...]) -> Any:
@@ -105,4 +137,6 @@ def warm_up() -> None:
     density = np.ones(grid.nx + 1)
     for internal in (PorousMedium(2.0), Entropy()):
         term = DataTerm(["mean"], [0.5], 1.0)
-        trajectory(density, Energy(internal), grid, 1e-3, 1, term, PD3O(max_iterations=1))
+        for solver in (PD3O(max_iterations=1), InteriorPoint()):
+            flow = Flow(density, Energy(internal), grid, 1e-3, 1, term, solver)
+            trajectories([flow, flow])

@@ -5,9 +5,11 @@ from __future__ import annotations
 import gc
 import json
 import os
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from pathlib import Path
 
 import dask
@@ -42,20 +44,33 @@ def open_cluster(config: ClusterConfig, blocks: int) -> Iterator[Client]:
             yield client
         return
     workers = min(config.workers or cores(), max(blocks, 1))
-    with (
-        dask.config.set({"distributed.nanny.pre-spawn-environ": _ONE_THREAD}),
-        # Everything listens on loopback only: whoever reaches a scheduler can run code.
-        LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            processes=True,
-            host="127.0.0.1",
-            dashboard_address="127.0.0.1:0",
-            worker_dashboard_address="127.0.0.1:0",
-        ) as cluster,
-        Client(cluster) as client,
-    ):
-        yield client
+    with dask.config.set({"distributed.nanny.pre-spawn-environ": _ONE_THREAD}):
+        with _ctrl_c_stays_here():
+            # Everything listens on loopback only: whoever reaches a scheduler can run code.
+            local = LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                processes=True,
+                host="127.0.0.1",
+                dashboard_address="127.0.0.1:0",
+                worker_dashboard_address="127.0.0.1:0",
+            )
+        with local as cluster, Client(cluster) as client:
+            yield client
+
+
+@contextmanager
+def _ctrl_c_stays_here() -> Iterator[None]:
+    """Keep Ctrl-C, which a terminal sends to all processes, from what is started inside; this process ends the others."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    resource_tracker.ensure_running()  # would unblock the signal if it were started inside
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def cores() -> int:

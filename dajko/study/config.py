@@ -14,13 +14,14 @@ from pydantic_core import PydanticCustomError
 
 from dajko.study.ingredients import (
     GridConfig,
+    InteriorPointConfig,
     ModelConfig,
     NoiseConfig,
     NonNegative,
     ObservationsConfig,
-    PD3OConfig,
     Positive,
     PositiveWhole,
+    SolverConfig,
     Strict,
     TimeConfig,
     TruthConfig,
@@ -62,7 +63,7 @@ class StudyConfig(Strict):
     theta: Annotated[float, Field(gt=0, allow_inf_nan=True)] = Field(
         description="Weight of the data term, as in section 4.2 of the paper; .inf switches the data off."
     )
-    solver: PD3OConfig = PD3OConfig()
+    solver: SolverConfig = InteriorPointConfig()
     sweep: dict[str, Values] = Field(default_factory=dict, description="Dotted keys and their values; all combinations.")
     zip: dict[str, Values] = Field(default_factory=dict, description="Dotted keys that vary together, as one axis.")
     limits: bool = Field(False, description="Add to a sweep over theta the limits of the scheme: model only, and data only.")
@@ -100,7 +101,9 @@ class SchedulerAddress(Strict):
 
     kind: Literal["scheduler"]
     address: str | None = Field(None, min_length=1, description="For example tcp://10.0.0.1:8786.")
-    file: str | None = Field(None, min_length=1, description="A scheduler file, as `dask scheduler --scheduler-file` writes it.")
+    file: str | None = Field(
+        None, min_length=1, description="A scheduler file, as `dask scheduler --scheduler-file` writes it."
+    )
     wait: Positive = Field(60.0, description="Seconds to wait for the first worker.")
 
     @model_validator(mode="after")

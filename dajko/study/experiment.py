@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from dajko import distance, profiles
 from dajko import energy as energies
 from dajko.errors import InputError
-from dajko.flow import Trajectory, trajectory
+from dajko.flow import Flow, Trajectory, trajectories, trajectory
 from dajko.grid import Array, Grid
 from dajko.observation import DataTerm, Observation, Sensors, as_observation, measure
-from dajko.solvers import PD3O, Problem, Solver, Status
+from dajko.solvers import PD3O, InteriorPoint, Problem, Solver, Status
 from dajko.study.config import StudyConfig
 from dajko.study.ingredients import (
     ArrayConfig,
@@ -30,6 +30,7 @@ from dajko.study.ingredients import (
     ProfileConfig,
     SensorsConfig,
     SolvedTruth,
+    SolverConfig,
     ValuesConfig,
 )
 
@@ -157,12 +158,12 @@ def _check_size(study: StudyConfig, prefix: str) -> None:
         )
 
 
-def _check_steps(config: PD3OConfig, problem: Problem, where: str) -> None:
+def _check_steps(config: SolverConfig, problem: Problem, where: str) -> None:
     """Check the step sizes that a user gave, at the initial density; those that the solver chooses always fit."""
-    if config.primal_step is None and config.dual_step is None:
+    if not isinstance(config, PD3OConfig) or (config.primal_step is None and config.dual_step is None):
         return
     try:
-        _solver(config).steps(problem)
+        PD3O(**config.model_dump(exclude={"name"})).steps(problem)
     except InputError as error:
         raise InputError(f"{where}: {str(error).replace('solver.', '')}") from None
 
@@ -203,42 +204,53 @@ def _has_data(study: StudyConfig, prefix: str) -> NDArray[np.bool_]:
 
 
 def simulate(experiment: Experiment, generator: np.random.Generator) -> dict[str, Any]:
-    """Run one cell.
+    """Run one cell; see :func:`simulate_many`."""
+    return simulate_many([experiment], [generator])[0]
+
+
+def simulate_many(experiments: Sequence[Experiment], generators: Sequence[np.random.Generator]) -> list[dict[str, Any]]:
+    """Run several cells together; what comes out is the same as if each were run alone.
 
     Parameters
     ----------
-    experiment : Experiment
-    generator : numpy.random.Generator
-        Source of the noise.
+    experiments : sequence of Experiment
+    generators : sequence of numpy.random.Generator
+        Source of the noise of each.
 
     Returns
     -------
-    dict
-        The variables of the store for this cell, with the time along the first axis.
+    list of dict
+        The variables of the store for each cell, with the time along the first axis. The time in the solver is shared out
+        evenly.
     """
-    e = experiment
-    data = e.data(generator)
-    term = DataTerm(e.observations, data[1:], e.theta)
+    data = [e.data(generator) for e, generator in zip(experiments, generators, strict=True)]
+    flows = [
+        Flow(e.initial, e.energy, e.grid, e.tau, e.steps, DataTerm(e.observations, values[1:], e.theta), e.solver)
+        for e, values in zip(experiments, data, strict=True)
+    ]
     started = time.perf_counter()
-    run = trajectory(e.initial, e.energy, e.grid, e.tau, e.steps, term, e.solver)
-    seconds = time.perf_counter() - started
-    return {
-        "density": run.density,
-        "truth": e.truth,
-        "data": data,
-        "data_exact": e.data_exact,
-        "observed": _observed(e, run),
-        "error_l1": distance.l1(run.density, e.truth, e.grid),
-        "error_l2": distance.l2(run.density, e.truth, e.grid),
-        "error_w2": distance.w2(run.density, e.truth, e.grid),
-        "energy": run.energy,
-        "mass": run.mass,
-        "iterations": run.iterations,
-        "residual": run.residual,
-        "step_status": run.status,
-        "solve_time": seconds,
-        "status": run.worst_status,
-    }
+    runs = trajectories(flows)
+    seconds = (time.perf_counter() - started) / max(len(flows), 1)
+    return [
+        {
+            "density": run.density,
+            "truth": e.truth,
+            "data": values,
+            "data_exact": e.data_exact,
+            "observed": _observed(e, run),
+            "error_l1": distance.l1(run.density, e.truth, e.grid),
+            "error_l2": distance.l2(run.density, e.truth, e.grid),
+            "error_w2": distance.w2(run.density, e.truth, e.grid),
+            "energy": run.energy,
+            "mass": run.mass,
+            "iterations": run.iterations,
+            "residual": run.residual,
+            "step_status": run.status,
+            "solve_time": seconds,
+            "status": run.worst_status,
+        }
+        for e, values, run in zip(experiments, data, runs, strict=True)
+    ]
 
 
 def _observed(e: Experiment, run: Trajectory) -> Array:
@@ -281,7 +293,7 @@ def _truth(request: _TruthRequest) -> tuple[Array, Array, Array]:
         density = _density(study.truth.initial, own_grid, f"{prefix}.truth.initial")
         energy, substeps = _energy(study.truth.energy), study.truth.substeps
         run = trajectory(density, energy, own_grid, tau / substeps, steps * substeps, None, _solver(study.truth.solver))
-        if run.worst_status != Status.CONVERGED:
+        if not run.worst_status.usable:
             bad = int(np.argmax(run.status == run.worst_status))
             raise TruthError(f"the truth could not be computed: step {bad}: {run.worst_status.message}")
         densities = run.density[::substeps]
@@ -310,8 +322,9 @@ def _grid(study: StudyConfig) -> Grid:
     return Grid(**study.grid.model_dump())
 
 
-def _solver(config: PD3OConfig) -> Solver:
-    return PD3O(**config.model_dump(exclude={"name"}))
+def _solver(config: SolverConfig) -> Solver:
+    options = config.model_dump(exclude={"name"})
+    return PD3O(**options) if isinstance(config, PD3OConfig) else InteriorPoint(**options)
 
 
 def _energy(config: EnergyConfig) -> energies.Energy:

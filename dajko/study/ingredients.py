@@ -203,16 +203,39 @@ class TimeConfig(Strict):
         return round(self.end / self.tau)
 
 
+class InteriorPointConfig(Strict):
+    """The interior point method, the default: a few Newton iterations a step."""
+
+    name: Literal["interior_point"] = "interior_point"
+    tol: Annotated[FiniteFloat, Field(gt=0, lt=1)] = 1e-5
+    max_iterations: PositiveWhole = 80
+
+
 class PD3OConfig(Strict):
     """Algorithm 1 of the paper."""
 
-    name: Literal["pd3o"] = "pd3o"
+    name: Literal["pd3o"]
     tol: Positive = 1e-5
     max_iterations: PositiveWhole = 200_000
     primal_step: Positive | None = None
     dual_step: Positive | None = None
     constraint_tolerance: Positive = 1e-5
     data_step: Literal["auto", "explicit", "dual"] = "auto"
+
+
+def _solver_tag(value: Any) -> Any:
+    name = value.get("name", "interior_point") if isinstance(value, dict) else getattr(value, "name", None)
+    return name if name in ("interior_point", "pd3o") else None
+
+
+SolverConfig = Annotated[
+    Annotated[InteriorPointConfig, Tag("interior_point")] | Annotated[PD3OConfig, Tag("pd3o")],
+    Discriminator(
+        _solver_tag,
+        custom_error_type="solver",
+        custom_error_message="must be a mapping whose name is interior_point or pd3o",
+    ),
+]
 
 
 # --- truth, model, data ---------------------------------------------------------------------------------------------------
@@ -236,7 +259,7 @@ class SolvedTruth(Strict):
         None, description="Intervals in artificial time; the model's by default."
     )
     substeps: PositiveWhole = Field(2, description="Steps of the truth in one time step of the model.")
-    solver: PD3OConfig = PD3OConfig()
+    solver: SolverConfig = InteriorPointConfig()
 
 
 TruthConfig = Annotated[ExactTruth | SolvedTruth, Field(discriminator="kind")]

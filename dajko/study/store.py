@@ -26,6 +26,7 @@ from numpy.typing import ArrayLike, NDArray
 import dajko
 from dajko.errors import InputError
 from dajko.solvers import Status
+from dajko.solvers.lanes import WIDTH
 from dajko.study.config import SCHEMA_VERSION, StudyConfig, study_hash
 from dajko.study.members import Group, Plan, dimension_name, label, operator_labels
 
@@ -211,23 +212,25 @@ def prepare(directory: Path, plan: Plan) -> CellStore:
         If the directory cannot be written, or holds another study or something else.
     """
     store, wanted = inspect(directory, plan), study_hash(plan.study)
-    if store is not None and store.hash == wanted:
-        # What is shown may have changed, without a cell being computed again.
-        store.root.attrs.update(_description(plan))
-        return store
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        if store is not None:
-            _keep(directory, store.hash)
-        earlier = directory / "previous" / wanted[:16]
-        if earlier.exists():
-            _move(earlier, directory)
-            earlier.rmdir()
-        else:
-            _create(directory / CELLS, plan, wanted)
+        if store is None or store.hash != wanted:
+            if store is not None:
+                _keep(directory, store.hash)
+            earlier = directory / "previous" / wanted[:16]
+            if earlier.exists():
+                _move(earlier, directory)
+                earlier.rmdir()
+            else:
+                _create(directory / CELLS, plan, wanted)
+            store = CellStore(directory / CELLS)
+        # What is shown may have changed, without a cell being computed again.
+        description = _description(plan)
+        if any(store.root.attrs[key] != value for key, value in description.items()):
+            store.root.attrs.update(description)
     except OSError as error:
         raise InputError(f"{directory}: cannot be written: {error.strerror or error}") from None
-    return CellStore(directory / CELLS)
+    return store
 
 
 # The cells last: whether they are there says how far an interrupted move came.
@@ -360,14 +363,19 @@ def _coordinate(target: zarr.Group, name: str, dims: tuple[str, ...], values: Ar
 
 
 def estimated_seconds(study: StudyConfig) -> float:
-    """Rough cost of a cell: Algorithm 1 takes some 16000 iterations a step at nx = 100, of some 7 ns a node."""
+    """Rough cost of a cell, from measured costs of a node and an iteration."""
     nodes = (study.grid.nx + 1) * (study.grid.nt + 1)
-    return study.time.count * 160.0 * study.grid.nx * nodes * 7e-9
+    if study.solver.name == "pd3o":
+        # Some 16000 iterations a step at nx = 100, of 7 ns a node.
+        return study.time.count * 160.0 * study.grid.nx * nodes * 7e-9
+    # Some 8 Newton iterations a step; elimination goes with the square of the bandwidth 2 nt.
+    return study.time.count * 8.0 * nodes * (20e-9 + 0.3e-9 * study.grid.nt**2)
 
 
 def _block_size(study: StudyConfig, cells: int) -> int:
-    """Cells in a task of about two seconds, and at least eight tasks in a study that is large enough."""
-    return int(max(1, min(2.0 / estimated_seconds(study), cells / 8, 64)))
+    """Cells in a task of about two seconds, at least eight tasks in a study that is large enough, and whole lanes."""
+    size = int(max(1, min(2.0 / estimated_seconds(study), cells / 8, 512)))
+    return size if size < WIDTH else size // WIDTH * WIDTH
 
 
 def _provenance() -> dict[str, Any]:

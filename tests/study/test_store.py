@@ -166,8 +166,9 @@ def test_which_fields_are_kept(tmp_path, computed, store, density, dims):
         ({"block": 4, "ensemble.members": 10}, 4),
         ({"block": 1000, "ensemble.members": 10}, 20),  # no more than there are
         ({"block": 50, "ensemble.members": 50, "grid.nx": 999, "time.steps": 999}, 4),  # 8 MB a cell
-        ({"ensemble.members": 400}, 64),  # cheap cells: 64 at most
-        ({"ensemble.members": 20}, 5),  # eight tasks at least
+        ({"ensemble.members": 10_000}, 512),  # cheap cells: 512 at most
+        ({"ensemble.members": 400}, 96),  # eight tasks at least, of whole lanes of eight
+        ({"ensemble.members": 20}, 5),
         ({"ensemble.members": 1000, "grid.nx": 400}, 1),  # dear cells: one by one
     ],
 )
@@ -301,6 +302,9 @@ def test_the_same_study_keeps_its_store(tmp_path, make):
         again = prepare(tmp_path / "one", make(changes))
         assert again.counts()["converged"] == 4
         assert again.array(0, "status").chunks == (4,)
+        # What is shown is taken over.
+        assert again.study.report == make(changes).study.report
+        assert again.root.attrs["title"] == changes.get("title", "one")
     assert not (tmp_path / "one" / "previous").exists()
 
 
@@ -327,8 +331,8 @@ def test_an_edited_study_starts_anew_and_comes_back(tmp_path, make):
     prepare(directory, plans[1e-1])
     assert len(list((directory / "previous").iterdir())) == 2
 
-    back = prepare(directory, plans[1e-3])
-    assert back.hash == first.hash
+    back = prepare(directory, make({"block": 4, "sweep": {"theta": [1e-3, 1.0]}, "title": "Back"}))
+    assert (back.hash, back.root.attrs["title"]) == (first.hash, "Back")
     assert back.counts()["converged"] == 4
     assert (directory / MANIFEST).read_text() == (directory / SUMMARY / "zarr.json").read_text() == "of the first"
     assert sorted(p.name for p in (directory / "previous").iterdir()) == sorted(
