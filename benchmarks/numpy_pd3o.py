@@ -1,4 +1,4 @@
-"""Algorithm 1 in plain NumPy, whole arrays at a time, for the porous medium energy without data: what a kernel competes with."""
+"""Algorithm 1 in plain NumPy, whole arrays at a time, for the porous medium energy without data."""
 
 from __future__ import annotations
 

@@ -155,6 +155,8 @@ def _ticks(low: float, high: float, most: int) -> list[float]:
     for factors, stride, offset in regular:
         ticks = [f * 10.0**d for d in decades[decades % stride == offset] for f in factors]
         candidates.append([t for t in ticks if low <= t <= high])
+    if low < 1e-3 and len(candidates[2]) >= 2:  # powers of ten are short; 0.0003 is not
+        candidates = candidates[2:]
     found = max(candidates, key=lambda ticks: len(ticks) if len(ticks) <= most else 0)
     if len(found) >= 2:
         return found

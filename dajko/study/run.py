@@ -7,6 +7,7 @@ import itertools
 import json
 import logging
 import os
+import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -26,7 +27,7 @@ from dajko.study.labelled import write_summary
 from dajko.study.members import Plan, make_plan
 from dajko.study.parse import parse, plain
 from dajko.study.progress import StudyProgress, logged
-from dajko.study.store import FAILURES, MANIFEST, Block, CellStore, cells_path, inspect, prepare
+from dajko.study.store import FAILURES, MANIFEST, SUMMARY, Block, CellStore, cells_path, inspect, prepare
 
 # Blocks under way for each worker: one computing, one waiting.
 _WINDOW = 2
@@ -123,6 +124,7 @@ def run_study(
         blocks = _share(store, slab, config.slabs)
         if blocks:
             (directory / MANIFEST).unlink(missing_ok=True)
+            shutil.rmtree(directory / SUMMARY, ignore_errors=True)
         reports = _compute(store, blocks, _cluster(cluster), plan, quiet) if blocks else []
         report = StudyReport(
             study=plan.name,
@@ -134,13 +136,15 @@ def run_study(
             seconds=time.monotonic() - started,
             solver_seconds=sum(r.solver_seconds for r in reports),
         )
-        if slab is None and not report.pending and not (directory / MANIFEST).exists():
-            finish(directory)
+        if slab is None and not report.pending and not (directory / SUMMARY).exists():
+            write_summary(directory)
     return report
 
 
 def finish(directory: Path) -> dict[str, int]:
     """Write the summary and the manifest of a study all of whose cells have been computed.
+
+    The manifest is Snakemake's: where it is missing, because another run has changed the store, Snakemake looks again.
 
     Returns
     -------
