@@ -121,7 +121,7 @@ def test_data_on_the_location_translate(name, theta):
     [("trapezoid", 10, 8.0158), ("trapezoid", 20, 8.0596), ("right", 10, 8.0919), ("right", 20, 8.0976)],
 )
 def test_energy_after_one_step_depends_on_the_time_rule(rule, nt, energy):
-    """Section 3 of the design."""
+    """Energies after one step, as docs/mathematics.md states them."""
     grid = Grid(-0.7, 0.7, 100, nt, rule)
     density = jko_step(Barenblatt()(grid.x), PME, grid, TAU, solver=FINE).density
     assert PME.value(density, grid) == pytest.approx(energy, abs=3e-4)

@@ -45,7 +45,7 @@ def test_barenblatt_mass_and_support(u, t):
 
 
 def test_barenblatt_of_the_paper():
-    """C = (3/16)^(1/3) gives mass 2 for m = 2, but 2.63 for m = 2.5 (design, section 3)."""
+    """C = (3/16)^(1/3) gives mass 2 for m = 2, but 2.63 for m = 2.5."""
     assert Barenblatt().mass == pytest.approx(2.0, rel=1e-13)
     assert Barenblatt(m=2.5).mass == pytest.approx(2.63, abs=0.005)
     assert Barenblatt()(np.array(0.0)) == pytest.approx(10.0 * (3.0 / 16.0) ** (1.0 / 3.0), rel=1e-13)
