@@ -14,7 +14,7 @@ from dajko.energy import Energy
 from dajko.errors import InputError
 from dajko.grid import Array, Grid, whole_number
 from dajko.observation import DataTerm
-from dajko.solvers import DEFAULT_SOLVER, Problem, Solver, Status, Step, as_solver, solve_together
+from dajko.solvers import DEFAULT_SOLVER, InteriorPoint, Problem, Solver, Status, Step, as_solver, solve, take_over
 
 
 def jko_step(
@@ -108,28 +108,17 @@ def steps_in_time(
     solver: str | Solver = DEFAULT_SOLVER,
 ) -> Iterator[Step]:
     """The steps of Algorithm 2, each started from the one before; a failed step is the last."""
-    flow = Flow(density, energy, grid, tau, steps, data, solver)
-    for (step,) in _steps_together([flow]):
+    yield from _steps(Flow(density, energy, grid, tau, steps, data, solver))
+
+
+def _steps(flow: Flow) -> Iterator[Step]:
+    density, warm_start = np.asarray(flow.density), None
+    for n in range(flow.steps):
+        step = solve(as_solver(flow.solver), flow.problem(density, n), warm_start)
         yield step
-
-
-def _steps_together(flows: Sequence[Flow]) -> Iterator[list[Step]]:
-    """Steps of several flows with one solver and one grid; each list holds a step of every flow that still runs.
-
-    The flows must have the same number of steps. A flow whose step has failed stays as it is and is not listed again.
-    """
-    running = list(range(len(flows)))
-    density = [np.asarray(flow.density) for flow in flows]
-    warm_start: list[Any] = [None] * len(flows)
-    for n in range(flows[0].steps):
-        problems = [flows[i].problem(density[i], n) for i in running]
-        found = solve_together(as_solver(flows[0].solver), problems, [warm_start[i] for i in running])
-        yield found
-        for i, step in zip(running, found, strict=True):
-            density[i], warm_start[i] = step.density, step.warm_start
-        running = [i for i, step in zip(running, found, strict=True) if step.status != Status.FAILED]
-        if not running:
+        if step.status == Status.FAILED:
             return
+        density, warm_start = step.density, step.warm_start
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,13 +167,17 @@ def trajectories(flows: Sequence[Flow]) -> list[Trajectory]:
     for members in groups.values():
         chosen = [flows[i] for i in members]
         results = [_empty(flow) for flow in chosen]
-        running = list(range(len(chosen)))
-        for n, steps in enumerate(_steps_together(chosen), start=1):
-            for i, step in zip(running, steps, strict=True):
-                results[i].status[n], results[i].iterations[n] = step.status, step.iterations
-                if step.status != Status.FAILED:
-                    results[i].density[n], results[i].residual[n] = step.density, step.residual
-            running = [i for i, step in zip(running, steps, strict=True) if step.status != Status.FAILED]
+        solver = as_solver(chosen[0].solver)
+        if isinstance(solver, InteriorPoint):
+            for result, run in zip(results, solver.march(chosen, take_over), strict=True):
+                result.density[1:], result.status[1:] = run.density[1:], run.status
+                result.iterations[1:], result.residual[1:] = run.iterations, run.residual
+        else:
+            for flow, result in zip(chosen, results, strict=True):
+                for n, step in enumerate(_steps(flow), start=1):
+                    result.status[n], result.iterations[n] = step.status, step.iterations
+                    if step.status != Status.FAILED:
+                        result.density[n], result.residual[n] = step.density, step.residual
         for i, result in zip(members, results, strict=True):
             known = ~np.isnan(result.density[:, 0])
             result.energy[known] = flows[i].energy.value(result.density[known], flows[i].grid)

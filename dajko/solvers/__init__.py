@@ -1,6 +1,5 @@
 """Solvers of one daJKO step: what is solved (``problem``) and how (one module each)."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -25,7 +24,8 @@ __all__ = [
     "Status",
     "Step",
     "as_solver",
-    "solve_together",
+    "solve",
+    "take_over",
 ]
 
 
@@ -46,27 +46,22 @@ def as_solver(given: str | Solver) -> Solver:
     return given
 
 
-def solve_together(solver: Solver, problems: Sequence[Problem], warm_starts: Sequence[Any]) -> list[Step]:
-    """One step of each of several flows on one grid.
-
-    Where ``interior_point`` does not converge, Algorithm 1 takes the step; the status says so.
+def solve(solver: Solver, problem: Problem, warm_start: Any = None) -> Step:
+    """One step. Where ``interior_point`` does not converge, Algorithm 1 takes it; the status says so.
 
     Parameters
     ----------
     solver : solver object
-    problems : sequence of Problem
-        With the same grid and the same number of measured numbers.
-    warm_starts : sequence
-        :attr:`Step.warm_start` of the step before of each flow, or None.
+    problem : Problem
+    warm_start : object
+        :attr:`Step.warm_start` of the step before, or None.
     """
-    if isinstance(solver, PD3O):
-        return [solver.solve(p, before) for p, before in zip(problems, warm_starts, strict=True)]
-    alone = len(problems) == 1
-    found = [solver.solve(problems[0], warm_starts[0])] if alone else solver.solve_many(problems, warm_starts)
-    return [step if step.converged else _fall_back(p, step) for p, step in zip(problems, found, strict=True)]
+    step = solver.solve(problem, warm_start)
+    return step if step.converged or isinstance(solver, PD3O) else take_over(problem, step)
 
 
-def _fall_back(problem: Problem, failed: Step) -> Step:
+def take_over(problem: Problem, failed: Step) -> Step:
+    """The step by Algorithm 1, after ``interior_point`` has not converged."""
     step = PD3O().solve(problem)
     status = Status.FALLBACK if step.converged else step.status
     message = f"{failed.message}; {step.message}"

@@ -1,41 +1,57 @@
 """``interior_point``: the daJKO step by a primal-dual interior point method; mathematics in :mod:`dajko.solvers.newton`.
 
-A step takes three to five Newton iterations once a flow runs, ten to twenty from a cold start. Many steps on one grid are
-solved together, eight at a time (:meth:`InteriorPoint.solve_many`); a step solved alone gives the same result, bit for bit.
+A step takes three to five Newton iterations once a flow runs, ten to twenty from a cold start. Flows on one grid march
+together, eight at a time (:meth:`InteriorPoint.march`); a flow alone gives the same result, bit for bit.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from functools import lru_cache
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from dajko.energy import Energy
 from dajko.errors import InputError
-from dajko.grid import Array
-from dajko.observation import LINEAR, MEAN, VARIANCE
+from dajko.grid import Array, Grid
+from dajko.observation import SPREAD, VARIANCE, DataTerm, operator
+from dajko.solvers import layout, panels
 from dajko.solvers.lanes import LANES, PLAIN, WIDTH
-from dajko.solvers.layout import Data, Mesh, Progress, State, work_space
-from dajko.solvers.newton import iterate
+from dajko.solvers.march import SLACK, Record, march
 from dajko.solvers.problem import Path, Problem, Status, Step
 
 
-class _Start(NamedTuple):
-    """How a solve begins: bold, close to a good guess, or cautious."""
+class Flow(Protocol):
+    """What a march has to know of a flow, see :class:`dajko.flow.Flow`."""
 
-    floor: float  # distance from vacuum, as a share of the largest density
-    mu: float  # mean of rho s, as a share of the scale that the tolerance refers to
-    centring: float  # least share of mu that a Newton step aims at
+    @property
+    def density(self) -> ArrayLike: ...
+    @property
+    def energy(self) -> Energy: ...
+    @property
+    def grid(self) -> Grid: ...
+    @property
+    def tau(self) -> float: ...
+    @property
+    def steps(self) -> int: ...
+    @property
+    def data(self) -> DataTerm | None: ...
+
+    def problem(self, density: Array, step: int) -> Problem:
+        """The problem of one step, counted from 0."""
 
 
-# A flow that runs extrapolates its last two densities; what that guess cannot do in so many iterations begins again, cold.
-_WARM, _WARM_ITERATIONS = _Start(floor=0.014, mu=1e-3, centring=0.01), 25
-_COLD = _Start(floor=0.3, mu=1.0, centring=0.1)
-# Bounds of the stopping rule, see dajko.solvers.newton.iterate.
-_SLACK = np.array([10.0, 1e-6, 1e-10, 1e-8])
+class March(NamedTuple):
+    """The densities of a flow and how each of its steps ended; NaN and pending from a failed step on."""
+
+    density: Array  # (steps + 1, nx + 1)
+    status: NDArray[np.int8]  # (steps,)
+    iterations: NDArray[np.int32]  # (steps,)
+    residual: Array  # (steps,)
 
 
 @dataclass(frozen=True)
@@ -74,164 +90,170 @@ class InteriorPoint:
         warm_start : array of shape (nx + 1,), optional
             The density before the old one: :attr:`Step.warm_start` of the previous step.
         """
-        return self._solve([problem], [warm_start], PLAIN)[0]
+        run = _Run([problem], 1, self, PLAIN)
+        if warm_start is not None:
+            run.record.warm[0] = True
+            run.before[0] = warm_start[:, None]
+        run.march(0)
+        return run.step()
 
-    def solve_many(self, problems: Sequence[Problem], warm_starts: Sequence[Array | None]) -> list[Step]:
-        """Solve many steps on one grid, whose data have the same size, together.
+    def march(self, flows: Sequence[Flow], take_over: Callable[[Problem, Step], Step]) -> list[March]:
+        """All steps of flows with the same grid, the same number of steps and of measured numbers.
 
         Parameters
         ----------
-        problems : sequence of Problem
-        warm_starts : sequence of arrays of shape (nx + 1,) or None
+        flows : sequence of Flow
+        take_over : callable
+            Takes a step that has not converged: gets the problem and the step, returns another one.
         """
-        steps = []
-        for first in range(0, len(problems), WIDTH):
-            chosen, starts = list(problems[first : first + WIDTH]), list(warm_starts[first : first + WIDTH])
-            empty = WIDTH - len(chosen)
-            steps += self._solve(chosen + chosen[-1:] * empty, starts + starts[-1:] * empty, LANES)[: len(chosen)]
-        return steps
+        found = []
+        for first in range(0, len(flows), WIDTH):
+            chosen = flows[first : first + WIDTH]
+            found += self._march(chosen, take_over, PLAIN if len(flows) == 1 else LANES)
+        return found
 
-    def _solve(self, problems: list[Problem], warm_starts: list[Array | None], number: Any) -> list[Step]:
-        warm = [before is not None for before in warm_starts]
-        limit = min(_WARM_ITERATIONS, self.max_iterations) if any(warm) else self.max_iterations
-        steps = _newton(problems, warm_starts, self.tol, limit, number)
-        if any(warm) and not all(step.converged for step in steps):
-            again = _newton(problems, [None] * len(problems), self.tol, self.max_iterations, number)
-            steps = [step if step.converged else other for step, other in zip(steps, again, strict=True)]
-        return steps
-
-
-def _newton(
-    problems: list[Problem], warm_starts: list[Array | None], tol: float, max_iterations: int, number: Any
-) -> list[Step]:
-    """Solve the problems together, each from its start, in at most so many iterations."""
-    grid = problems[0].grid
-    n, levels, lanes = grid.nx + 1, grid.nt, len(problems)
-    mesh = Mesh(grid.x - 0.5 * (grid.left + grid.right), grid.wx, grid.wt[1:].copy(), grid.dx, grid.dt)
-    rho, phi, scale = _start(problems, warm_starts)
-    begin = [_COLD if before is None else _WARM for before in warm_starts]
-    row, square, value, theta = _observations(problems)
-    data = Data(
-        tau=np.array([p.tau for p in problems], dtype=np.float64),
-        exponent=np.array([p.energy.exponent for p in problems]),
-        potential=_flat([p.objective.potential for p in problems]),
-        initial=_flat([p.initial for p in problems]),
-        row=_flat(row),
-        square=_flat(square),
-        value=_flat(value),
-        theta=_flat(theta),
-        mu=tol * scale,
-        centring=np.array([b.centring for b in begin]),
-        mass=np.array([float(grid.integrate(p.initial)) for p in problems]),
-        size=_measured_size(problems, row, value),
-    )
-    mu = np.array([b.mu for b in begin]) * scale
-    state = State(_flat(rho), _flat(mu[:, None, None] / rho), _flat(phi), np.zeros(value.shape[1] * lanes))
-    columns = value.shape[1] + int(np.any(square != 0.0))
-    progress = Progress(np.ones(lanes), *(np.zeros(lanes) for _ in range(6)))
-    iterate(
-        mesh,
-        data,
-        state,
-        work_space(n, levels, columns, lanes),
-        progress,
-        _SLACK,
-        max_iterations,
-        number,
-    )
-    densities = np.moveaxis(state.rho.reshape(n, levels, lanes), -1, 0)
-    potentials = np.moveaxis(state.phi.reshape(n, levels, lanes), -1, 0)
-    return [_step(p, densities[i], potentials[i], progress, data, i, tol) for i, p in enumerate(problems)]
+    def _march(self, flows: Sequence[Flow], take_over: Callable[[Problem, Step], Step], number: Any) -> list[March]:
+        steps = flows[0].steps
+        run = _Run(flows, steps, self, number)
+        record = run.record
+        status = np.zeros((steps, len(flows)), dtype=np.int8)
+        n = 0
+        while (n := run.march(n)) < steps:
+            for lane, flow in enumerate(flows):
+                if record.alive[lane] and not record.converged[n, lane]:
+                    step = take_over(flow.problem(record.density[n, :, lane].copy(), n), run.report(n, lane))
+                    status[n, lane], record.iterations[n, lane] = step.status, step.iterations
+                    record.residual[n, lane] = step.residual
+                    record.alive[lane] = step.status != Status.FAILED
+                    record.density[n + 1, :, lane] = step.density
+            # What a warm start would extrapolate may be what went wrong.
+            record.warm[:] = record.alive & record.converged[n]
+            n += 1
+        status[record.converged[:, : len(flows)]] = Status.CONVERGED
+        return [_march_of(record, status[:, lane], lane) for lane in range(len(flows))]
 
 
-def _step(p: Problem, rho: Array, phi: Array, progress: Progress, data: Data, lane: int, tol: float) -> Step:
-    grid = p.grid
-    density = np.concatenate([p.initial[None], rho.T])
-    flux = np.zeros_like(density)
-    flux[1:, 1:-1] = (grid.dt / (2.0 * grid.dx) / grid.wt[1:])[:, None] * (phi[2:] - phi[:-2]).T * rho[1:-1].T
-    relative = {
-        "complementarity": progress.mu[lane] / (1.5 * data.mu[lane]),
-        "stationarity": progress.stationarity[lane] / (_SLACK[0] * data.mu[lane] * grid.dx * (grid.nx + 1)),
-        "continuity": progress.continuity[lane] / (_SLACK[1] * data.mass[lane]),
-        "mass": progress.mass[lane] / (_SLACK[2] * data.mass[lane]),
-        "data": progress.data[lane] / (_SLACK[3] * data.size[lane]),
-    }
-    residual = tol * float(max(relative.values()))
-    if not (math.isfinite(residual) and np.isfinite(density).all()):
-        status = Status.FAILED
-    else:
-        status = Status.NOT_CONVERGED if progress.active[lane] else Status.CONVERGED
-    iterations = int(progress.iterations[lane])
-    return Step(
-        path=Path(density, flux),
-        status=status,
-        iterations=iterations,
-        residuals={name: tol * float(value) for name, value in relative.items()},
-        residual=residual,
-        message=f"interior_point, {iterations} iterations: {status.message}",
-        warm_start=p.initial,
-    )
+def _march_of(record: Record, status: NDArray[np.int8], lane: int) -> March:
+    density, residual = record.density[..., lane].copy(), record.residual[:, lane].copy()
+    if (status == Status.FAILED).any():
+        failed = int(np.argmax(status == Status.FAILED))
+        density[failed + 1 :], residual[failed:] = np.nan, np.nan
+    return March(density, status.copy(), record.iterations[:, lane].copy(), residual)
 
 
-def _start(problems: list[Problem], warm_starts: list[Array | None]) -> tuple[Array, Array, Array]:
-    """Densities and potentials to start from, shape ``(problems, nx + 1, nt)``, and the scale of rho s.
+class _Run:
+    """The arrays of flows, or single problems, that march together; empty lanes are copies of the last that do not run."""
 
-    A large floor under the density halves the number of iterations. The densities are linear in artificial time.
-    """
-    grid = problems[0].grid
-    share = np.arange(1, grid.nt + 1) / grid.nt
-    rho, phi, scale = [], [], []
-    for p, before in zip(problems, warm_starts, strict=True):
-        u, top = p.initial, p.initial.max()
-        if before is None:
-            first = last = np.maximum(u, _COLD.floor * top)
+    def __init__(
+        self, flows: Sequence[Flow] | Sequence[Problem], steps: int, solver: InteriorPoint, number: Any
+    ) -> None:
+        self.solver, self.number, self.grid = solver, number, flows[0].grid
+        lanes = WIDTH if number is LANES else 1
+        alive = np.arange(lanes) < len(flows)
+        filled = [*flows, *[flows[-1]] * (lanes - len(flows))]
+        terms = [flow.data for flow in filled]
+        numbers = max(0 if term is None else np.shape(term.values)[-1] for term in terms)
+        self.mesh = mesh = _mesh(self.grid)
+        n = mesh.n
+        kind = np.zeros(numbers, dtype=np.int64)
+        footprint = np.zeros((numbers, mesh.nodes, lanes))
+        self.values = np.full((steps, numbers, lanes), np.nan)
+        for lane, term in enumerate(terms):
+            if term is not None:
+                measured = operator(term.observations, self.grid)
+                kind, footprint[:, :n, lane] = measured.kind, measured.footprint
+                if not math.isinf(term.theta):
+                    self.values[..., lane] = term.values
+        potential = np.zeros((mesh.nodes, lanes))
+        potential[:n] = np.transpose([flow.energy.potential_on(self.grid) for flow in filled])
+        self.flows = layout.Flows(
+            tau=np.array([flow.tau for flow in filled], dtype=np.float64),
+            exponent=np.array([flow.energy.exponent for flow in filled]),
+            potential=potential.reshape(-1),
+            kind=kind,
+            footprint=footprint.reshape(-1),
+            theta=np.array([1.0 if term is None else float(term.theta) for term in terms]),
+            tol=np.full(lanes, solver.tol),
+        )
+        density = np.empty((steps + 1, n, lanes))
+        density[0] = np.transpose([flow.density for flow in filled])
+        self.record = Record(
+            density=density,
+            iterations=np.zeros((steps, lanes), dtype=np.int32),
+            residual=np.full((steps, lanes), np.nan),
+            converged=np.zeros((steps, lanes), dtype=np.bool_),
+            warm=np.zeros(lanes, dtype=np.bool_),
+            alive=alive,
+        )
+        columns = numbers + bool(np.isin(kind, (VARIANCE, SPREAD)).any())
+        self.before = density[:1].copy()
+        self.data = layout.empty_data(mesh, numbers, lanes)
+        self.state = layout.empty_state(mesh, numbers, lanes)
+        self.work = layout.work_space(mesh, columns, number)
+        self.progress = layout.progress(lanes)
+
+    def march(self, first: int) -> int:
+        """Steps from number ``first`` to the first that does not converge, whose number is returned."""
+        return march(
+            self.mesh,
+            self.flows,
+            self.values,
+            self.data,
+            self.state,
+            self.work,
+            self.progress,
+            self.record,
+            self.before,
+            SLACK,
+            self.solver.max_iterations,
+            first,
+            panels.layout(self.mesh.levels, self.number),
+            self.number,
+        )
+
+    def report(self, n: int, lane: int) -> Step:
+        """How a step ended that has not converged, without its path."""
+        density = self.record.density[n : n + 2, :, lane]
+        return self._step(n, lane, Path(density, np.zeros_like(density)), {})
+
+    def step(self) -> Step:
+        """The only step of a single problem, with its path."""
+        mesh, grid = self.mesh, self.grid
+        cells = slice(mesh.levels, mesh.levels * (mesh.n + 1))
+        rho, phi = (a[cells].reshape(mesh.n, mesh.levels) for a in (self.state.rho, self.state.phi))
+        initial = self.record.density[0, :, 0]
+        density = np.concatenate([initial[None], rho.T])
+        flux = np.zeros_like(density)
+        flux[1:, 1:-1] = (grid.dt / (2.0 * grid.dx) / grid.wt[1:])[:, None] * (phi[2:] - phi[:-2]).T * rho[1:-1].T
+        progress, data, length = self.progress, self.data, grid.dx * mesh.n
+        residuals = {
+            "complementarity": progress.mu[0] / (1.5 * data.mu[0]),
+            "stationarity": progress.stationarity[0] / (SLACK[0] * data.mu[0] * length),
+            "continuity": progress.continuity[0] / (SLACK[1] * data.mass[0]),
+            "mass": progress.mass[0] / (SLACK[2] * data.mass[0]),
+            "data": progress.data[0] / (SLACK[3] * data.size[0]),
+        }
+        residuals = {name: self.solver.tol * float(value) for name, value in residuals.items()}
+        return self._step(0, 0, Path(density, flux), residuals)
+
+    def _step(self, n: int, lane: int, path: Path, residuals: dict[str, float]) -> Step:
+        record = self.record
+        residual, iterations = float(record.residual[n, lane]), int(record.iterations[n, lane])
+        if not (math.isfinite(residual) and np.isfinite(path.density).all()):
+            status = Status.FAILED
         else:
-            first, last = np.maximum(u, _WARM.floor * top), np.maximum(2.0 * u - before, _WARM.floor * top)
-        slope = p.tau * p.energy.first_variation(last, grid)
-        rho.append(first[:, None] * (1.0 - share) + last[:, None] * share)
-        phi.append(np.repeat(-slope[:, None], grid.nt, axis=1))
-        scale.append(u.mean() * max(np.ptp(slope), grid.dx**2))
-    return np.array(rho), np.array(phi), np.array(scale)
+            status = Status.CONVERGED if record.converged[n, lane] else Status.NOT_CONVERGED
+        return Step(
+            path=path,
+            status=status,
+            iterations=iterations,
+            residuals=residuals,
+            residual=residual,
+            message=f"interior_point, {iterations} iterations: {status.message}",
+            warm_start=record.density[n, :, lane].copy(),
+        )
 
 
-def _observations(problems: list[Problem]) -> tuple[Array, Array, Array, Array]:
-    """Rows, squares, values and weights of the observations as :mod:`dajko.solvers.newton` defines them.
-
-    A problem without data among others with data has rows and values 0, so that its ``y`` stays 0.
-    """
-    numbers = max(p.objective.data.size for p in problems)
-    grid = problems[0].grid
-    row = np.zeros((len(problems), numbers, grid.nx + 1))
-    square, value = np.zeros((len(problems), numbers)), np.zeros((len(problems), numbers))
-    theta = np.ones((len(problems), numbers))
-    center = 0.5 * (grid.left + grid.right)
-    x = grid.x - center
-    for i, p in enumerate(problems):
-        objective, mass = p.objective, float(grid.integrate(p.initial))
-        for o in range(objective.data.size):
-            kind, shift = objective.operator.kind[o], 0.0
-            if kind == LINEAR:
-                row[i, o] = objective.operator.footprint[o]
-            elif kind == VARIANCE:
-                # (5.7) = int x^2 u - (2 - M) B1^2 with moments about the origin, B1 = b + center M
-                row[i, o] = x**2 + 2.0 * center * (1.0 - (2.0 - mass) * mass) * x
-                square[i, o], shift = 2.0 - mass, center**2 * mass * (1.0 - (2.0 - mass) * mass)
-            elif kind == MEAN:
-                row[i, o], shift = x / mass, center
-            else:
-                row[i, o], square[i, o] = x**2 / mass, 1.0 / mass**2
-            value[i, o], theta[i, o] = objective.data[o] - shift, 1.0 / objective.inverse_theta
-    return row, square, value, theta
-
-
-def _measured_size(problems: list[Problem], row: Array, value: Array) -> Array:
-    """What rounding in the observations is relative to, for each problem."""
-    sizes = [float(np.finfo(float).tiny + np.sum(np.abs(v))) for v in value]
-    for i, p in enumerate(problems):
-        sizes[i] += float(np.sum(p.grid.integrate(np.abs(row[i]) * p.initial)))
-    return np.array(sizes)
-
-
-def _flat(values: Sequence[Array] | NDArray[np.float64]) -> Array:
-    """Problems along the first axis become lanes, the last one; all of it flat."""
-    return np.ascontiguousarray(np.moveaxis(np.asarray(values, dtype=np.float64), 0, -1)).reshape(-1)
+@lru_cache(maxsize=16)
+def _mesh(grid: Grid) -> layout.Mesh:
+    return layout.mesh(grid)

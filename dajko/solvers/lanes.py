@@ -3,9 +3,17 @@
 A kernel that reads with :func:`load`, writes with :func:`store` and computes with ``+ - * /``, ``abs``, :func:`minimum`,
 :func:`maximum` and :func:`minus_product` works on one problem or on eight at once; its argument ``number`` says which. With
 ``PLAIN`` a number is a double. With ``LANES`` it is eight, and lane ``l`` of entry ``i`` of an array is ``a[8 i + l]``, the
-member being the innermost axis. Every operation acts on each lane alone and rounds as it does on a double, so what a lane
-holds depends neither on the other lanes nor on their being there, to the last bit. (Kernels that rely on this must not be
-compiled with flags that let sums be reordered: see :func:`dajko._numba.exact_kernel`.)
+member being the innermost axis.
+
+Loops over many entries use *groups*, which are always eight doubles wide: eight entries of one problem with ``PLAIN``, one
+entry of eight problems with ``LANES``. :func:`step` is how many entries a group holds; :func:`load_group`,
+:func:`store_group`, :func:`spread` (one entry for all of a group) and :func:`shared` (what all problems have in common) make
+the difference invisible. A *tile* is a tuple of groups, one from each of several columns of a matrix.
+
+Every operation rounds alike whichever way it is written, and sums run over eight partial sums either way
+(:func:`accumulate`, :func:`dot`). So a problem's result depends neither on the other problems nor on their being there, to
+the last bit. (Kernels that rely on this must not be compiled with flags that let sums be reordered: see
+:func:`dajko._numba.exact_kernel`.)
 
 This is the one file that knows about vector instructions. Loads and stores do not check bounds.
 """
@@ -76,49 +84,85 @@ def _unbox_lanes(kind: Any, value: Any, c: Any) -> Any:
 # --- memory -------------------------------------------------------------------------------------------------------------
 
 
-def _place(context: Any, builder: Any, signature: Any, args: Any, vector: bool) -> Any:
-    """Address of an entry of an array, the first two arguments of a load or store."""
-    data = context.make_array(signature.args[0])(context, builder, args[0]).data
-    if not vector:
-        return builder.gep(data, [args[1]])
-    first = builder.mul(args[1], ir.Constant(args[1].type, WIDTH))
-    return builder.bitcast(builder.gep(data, [first]), _VECTOR.as_pointer())
+def _place(context: Any, builder: Any, array: Any, kind: Any, index: Any, vector: bool, scale: int) -> Any:
+    """Address of entry ``scale * index`` of an array, as that of a double or of eight."""
+    data = context.make_array(kind)(context, builder, array).data
+    place = builder.gep(data, [builder.mul(index, ir.Constant(index.type, scale))])
+    return builder.bitcast(place, _VECTOR.as_pointer()) if vector else place
+
+
+def _load(typing_array: Any, number: Any, vector: bool, scale: int, spread: bool = False) -> Any:
+    """Signature and code of a load: a double or eight, every entry or every eighth, one double for all eight."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        place = _place(context, builder, args[0], signature.args[0], args[1], vector and not spread, scale)
+        value = builder.load(place, align=8)
+        return _spread_over(builder, value) if spread else value
+
+    return (_vector if vector else types.float64)(typing_array, types.intp, number), generate
+
+
+def _store(typing_array: Any, number: Any, vector: bool, scale: int) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        place = _place(context, builder, args[0], signature.args[0], args[1], vector, scale)
+        builder.store(args[2], place, align=8)
+        return context.get_dummy_value()
+
+    return types.void(typing_array, types.intp, _vector if vector else types.float64, number), generate
+
+
+def _in_lanes(number: Any) -> bool:
+    return isinstance(number, _LanesType)
 
 
 @intrinsic
 def load(typing: Any, array: Any, index: Any, number: Any) -> Any:
-    """Entry ``index`` of a contiguous array."""
-    vector = isinstance(number, _LanesType)
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.load(_place(context, builder, signature, args, vector), align=8)
-
-    return (_vector if vector else types.float64)(array, types.intp, number), generate
+    """Entry ``index`` of a contiguous array, a number."""
+    lanes = _in_lanes(number)
+    return _load(array, number, lanes, WIDTH if lanes else 1)
 
 
 @intrinsic
 def store(typing: Any, array: Any, index: Any, value: Any, number: Any) -> Any:
-    """Write ``value`` to entry ``index`` of a contiguous array."""
-    vector = isinstance(number, _LanesType)
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        builder.store(args[2], _place(context, builder, signature, args, vector), align=8)
-        return context.get_dummy_value()
-
-    return types.void(array, types.intp, _vector if vector else types.float64, number), generate
+    """Write a number to entry ``index`` of a contiguous array."""
+    lanes = _in_lanes(number)
+    return _store(array, number, lanes, WIDTH if lanes else 1)
 
 
 @intrinsic
-def add(typing: Any, array: Any, index: Any, value: Any, number: Any) -> Any:
-    """Add ``value`` to entry ``index`` of a contiguous array."""
-    vector = isinstance(number, _LanesType)
+def step(typing: Any, number: Any) -> Any:
+    """How many entries of an array a group holds."""
+    entries = 1 if _in_lanes(number) else WIDTH
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        place = _place(context, builder, signature, args, vector)
-        builder.store(builder.fadd(builder.load(place, align=8), args[2]), place, align=8)
-        return context.get_dummy_value()
+        return context.get_constant(types.intp, entries)
 
-    return types.void(array, types.intp, _vector if vector else types.float64, number), generate
+    return types.intp(number), generate
+
+
+@intrinsic
+def load_group(typing: Any, array: Any, index: Any, number: Any) -> Any:
+    """The group that begins at entry ``index``."""
+    return _load(array, number, True, WIDTH if _in_lanes(number) else 1)
+
+
+@intrinsic
+def store_group(typing: Any, array: Any, index: Any, value: Any, number: Any) -> Any:
+    """Write the group that begins at entry ``index``."""
+    return _store(array, number, True, WIDTH if _in_lanes(number) else 1)
+
+
+@intrinsic
+def spread(typing: Any, array: Any, index: Any, number: Any) -> Any:
+    """Entry ``index``, the same for all entries of a group."""
+    lanes = _in_lanes(number)
+    return _load(array, number, True, WIDTH if lanes else 1, spread=not lanes)
+
+
+@intrinsic
+def shared(typing: Any, array: Any, index: Any, number: Any) -> Any:
+    """The group that begins at entry ``index`` of an array without lanes, which all problems have in common."""
+    return _load(array, number, True, 1, spread=_in_lanes(number))
 
 
 # --- arithmetic ---------------------------------------------------------------------------------------------------------
@@ -139,6 +183,17 @@ def as_number(typing: Any, value: Any, number: Any) -> Any:
         return _spread_over(builder, args[0]) if vector else args[0]
 
     return (_vector if vector else types.float64)(types.float64, number), generate
+
+
+@intrinsic
+def as_group(typing: Any, value: Any, number: Any) -> Any:
+    """A number, or a double, for all entries of a group."""
+    given = value
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return args[0] if isinstance(given, _VectorType) else _spread_over(builder, args[0])
+
+    return _vector(value, number), generate
 
 
 def _call(name: str, count: int) -> Any:
@@ -175,6 +230,17 @@ def maximum(typing: Any, a: Any, b: Any) -> Any:
 
 
 @intrinsic
+def plus_product(typing: Any, c: Any, a: Any, b: Any) -> Any:
+    """``c + a b``, rounded once."""
+    signature, fused = _FUSED[0 if isinstance(c, _VectorType) else 1]
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return fused(context, builder, signature, [args[1], args[2], args[0]])
+
+    return signature, generate
+
+
+@intrinsic
 def minus_product(typing: Any, c: Any, a: Any, b: Any) -> Any:
     """``c - a b``, rounded once."""
     signature, fused = _FUSED[0 if isinstance(c, _VectorType) else 1]
@@ -183,6 +249,43 @@ def minus_product(typing: Any, c: Any, a: Any, b: Any) -> Any:
         return fused(context, builder, signature, [builder.fneg(args[1]), args[2], args[0]])
 
     return signature, generate
+
+
+def _fold(builder: Any, vector: Any, combine: Any) -> Any:
+    """All eight doubles of a vector combined, halves first."""
+    half = WIDTH // 2
+    while half:
+        pair = [
+            builder.shuffle_vector(
+                vector, vector, ir.Constant(ir.VectorType(_INDEX, half), [first + i for i in range(half)])
+            )
+            for first in (0, half)
+        ]
+        vector, half = combine(*pair), half // 2
+    return builder.extract_element(vector, ir.Constant(_INDEX, 0))
+
+
+@intrinsic
+def sum_of(typing: Any, group: Any, number: Any) -> Any:
+    """The sum over the entries of a group, as a number."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return args[0] if _in_lanes(number) else _fold(builder, args[0], builder.fadd)
+
+    return (_vector if _in_lanes(number) else types.float64)(group, number), generate
+
+
+@intrinsic
+def largest_of(typing: Any, group: Any, number: Any) -> Any:
+    """The largest entry of a group, as a number."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        def larger(a: Any, b: Any) -> Any:
+            return builder.select(builder.fcmp_ordered(">", a, b), a, b)
+
+        return args[0] if _in_lanes(number) else _fold(builder, args[0], larger)
+
+    return (_vector if _in_lanes(number) else types.float64)(group, number), generate
 
 
 @intrinsic
@@ -235,3 +338,253 @@ for _symbol, _inplace, _instruction in (
 ):
     _arithmetic(_symbol, _instruction)
     _arithmetic(_inplace, _instruction)
+
+
+# --- sums ---------------------------------------------------------------------------------------------------------------
+
+
+def accumulate(sums: Any, which: int, entry: int, group: Any, number: Any) -> None:
+    """Add the group that begins at ``entry``, counted from where the sum begins, to the partial sums number ``which``."""
+    raise NotImplementedError
+
+
+def total(sums: Any, which: int, number: Any) -> Any:
+    """The number that partial sums add up to."""
+    raise NotImplementedError
+
+
+def dot(a: Any, i: int, b: Any, j: int, count: int, number: Any) -> Any:
+    """``sum_r a[i + r] b[j + r]`` over ``count`` entries; both arrays must go on to the end of the last group.
+
+    Where ``count`` is no multiple of eight, one of the arrays must hold zeros, the other finite numbers, behind.
+    """
+    raise NotImplementedError
+
+
+@extending.overload(accumulate)
+def _accumulate(sums, which, entry, group, number):
+    if _in_lanes(number):
+
+        def lanes(sums, which, entry, group, number):
+            slot = which * WIDTH + entry % WIDTH
+            store_group(sums, slot, load_group(sums, slot, number) + group, number)
+
+        return lanes
+
+    def plain(sums, which, entry, group, number):
+        store_group(sums, which * WIDTH, load_group(sums, which * WIDTH, number) + group, number)
+
+    return plain
+
+
+@extending.overload(total)
+def _total(sums, which, number):
+    if _in_lanes(number):
+
+        def lanes(sums, which, number):
+            p = which * WIDTH
+            even = (load(sums, p, number) + load(sums, p + 4, number)) + (load(sums, p + 2, number) + load(sums, p + 6, number))
+            odd = (load(sums, p + 1, number) + load(sums, p + 5, number)) + (
+                load(sums, p + 3, number) + load(sums, p + 7, number)
+            )
+            return even + odd
+
+        return lanes
+    return lambda sums, which, number: sum_of(load_group(sums, which * WIDTH, number), number)
+
+
+@extending.overload(dot)
+def _dot(a, i, b, j, count, number):
+    if _in_lanes(number):
+
+        def lanes(a, i, b, j, count, number):
+            zero = as_number(0.0, number)
+            s0, s1, s2, s3, s4, s5, s6, s7 = zero, zero, zero, zero, zero, zero, zero, zero
+            r = 0
+            while r < count:
+                s0 = plus_product(s0, load(a, i + r, number), load(b, j + r, number))
+                if r + 1 < count:
+                    s1 = plus_product(s1, load(a, i + r + 1, number), load(b, j + r + 1, number))
+                if r + 2 < count:
+                    s2 = plus_product(s2, load(a, i + r + 2, number), load(b, j + r + 2, number))
+                if r + 3 < count:
+                    s3 = plus_product(s3, load(a, i + r + 3, number), load(b, j + r + 3, number))
+                if r + 4 < count:
+                    s4 = plus_product(s4, load(a, i + r + 4, number), load(b, j + r + 4, number))
+                if r + 5 < count:
+                    s5 = plus_product(s5, load(a, i + r + 5, number), load(b, j + r + 5, number))
+                if r + 6 < count:
+                    s6 = plus_product(s6, load(a, i + r + 6, number), load(b, j + r + 6, number))
+                if r + 7 < count:
+                    s7 = plus_product(s7, load(a, i + r + 7, number), load(b, j + r + 7, number))
+                r += WIDTH
+            return ((s0 + s4) + (s2 + s6)) + ((s1 + s5) + (s3 + s7))
+
+        return lanes
+
+    def plain(a, i, b, j, count, number):
+        sums = as_group(0.0, number)
+        for r in range(0, count, WIDTH):
+            sums = plus_product(sums, load_group(a, i + r, number), load_group(b, j + r, number))
+        return sum_of(sums, number)
+
+    return plain
+
+
+# --- tiles --------------------------------------------------------------------------------------------------------------
+
+
+def _tile_type(shape: Any) -> tuple[int, int, Any]:
+    """Rows, in groups, and columns of a tile, from the type of ``((0,) * rows, (0,) * columns)``; and the type of the tile."""
+    rows, columns = (part.count for part in shape)
+    return rows, columns, types.UniTuple(_vector, rows * columns)
+
+
+def _fused(builder: Any, c: Any, a: Any, b: Any) -> Any:
+    """``c - a b``, rounded once, of doubles or vectors."""
+    suffix = f"v{WIDTH}f64" if c.type == _VECTOR else "f64"
+    function_type = ir.FunctionType(c.type, [c.type] * 3)
+    fused = cgutils.get_or_insert_function(builder.module, function_type, f"llvm.fma.{suffix}")
+    return builder.call(fused, [builder.fneg(a), b, c])
+
+
+def _after(builder: Any, index: Any, offset: int, stride: Any = None) -> Any:
+    shift = ir.Constant(index.type, offset)
+    return builder.add(index, shift if stride is None else builder.mul(shift, stride))
+
+
+def _group_places(context: Any, builder: Any, kind: Any, array: Any, index: Any, rows: int, lanes: bool) -> list[Any]:
+    """Addresses of groups that follow one another."""
+    scale = WIDTH if lanes else 1
+    groups = [_after(builder, index, r * (1 if lanes else WIDTH)) for r in range(rows)]
+    return [_place(context, builder, array, kind, at, True, scale) for at in groups]
+
+
+@intrinsic
+def load_tile(typing: Any, array: Any, index: Any, stride: Any, shape: Any, number: Any) -> Any:
+    """Groups that follow one another from ``index``, and below ``index + stride``, ...: rows and columns of a matrix."""
+    rows, columns, kind = _tile_type(shape)
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        groups = []
+        for c in range(columns):
+            at = _after(builder, args[1], c, args[2])
+            places = _group_places(context, builder, signature.args[0], args[0], at, rows, _in_lanes(number))
+            groups += [builder.load(place, align=8) for place in places]
+        return cgutils.pack_array(builder, groups)
+
+    return kind(array, types.intp, types.intp, shape, number), generate
+
+
+@intrinsic
+def store_tile(typing: Any, array: Any, index: Any, stride: Any, tile: Any, shape: Any, number: Any) -> Any:
+    """Write a tile to where :func:`load_tile` reads it."""
+    rows, columns, _ = _tile_type(shape)
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        groups = iter(cgutils.unpack_tuple(builder, args[3], tile.count))
+        for c in range(columns):
+            at = _after(builder, args[1], c, args[2])
+            for place in _group_places(context, builder, signature.args[0], args[0], at, rows, _in_lanes(number)):
+                builder.store(next(groups), place, align=8)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, types.intp, tile, shape, number), generate
+
+
+def _factor(context: Any, builder: Any, kind: Any, array: Any, index: Any, lanes: bool) -> Any:
+    """:func:`spread` within an intrinsic."""
+    value = builder.load(_place(context, builder, array, kind, index, lanes, WIDTH if lanes else 1), align=8)
+    return value if lanes else _spread_over(builder, value)
+
+
+@intrinsic
+def minus_products(
+    typing: Any, tile: Any, factors: Any, first: Any, array: Any, index: Any, shape: Any, number: Any
+) -> Any:
+    """Column c of the tile less ``factors[first + c]`` times the groups of ``array`` that follow one another from ``index``."""
+    rows, columns, kind = _tile_type(shape)
+    lanes = _in_lanes(number)
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        groups = cgutils.unpack_tuple(builder, args[0], tile.count)
+        places = _group_places(context, builder, signature.args[3], args[3], args[4], rows, lanes)
+        column = [builder.load(place, align=8) for place in places]
+        for c in range(columns):
+            factor = _factor(context, builder, signature.args[1], args[1], _after(builder, args[2], c), lanes)
+            for r in range(rows):
+                groups[c * rows + r] = _fused(builder, groups[c * rows + r], factor, column[r])
+        return cgutils.pack_array(builder, groups)
+
+    return kind(tile, factors, types.intp, array, types.intp, shape, number), generate
+
+
+@intrinsic
+def minus_earlier_columns(
+    typing: Any, tile: Any, factors: Any, first: Any, stride: Any, shape: Any, number: Any
+) -> Any:
+    """Column c of the tile less ``factors[first + p stride + c]`` times column p, for all p < c, in this order."""
+    rows, columns, kind = _tile_type(shape)
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        groups = cgutils.unpack_tuple(builder, args[0], tile.count)
+        for p in range(columns):
+            row = _after(builder, args[2], p, args[3])
+            for c in range(p + 1, columns):
+                at = _after(builder, row, c)
+                factor = _factor(context, builder, signature.args[1], args[1], at, _in_lanes(number))
+                for r in range(rows):
+                    groups[c * rows + r] = _fused(builder, groups[c * rows + r], factor, groups[p * rows + r])
+        return cgutils.pack_array(builder, groups)
+
+    return kind(tile, factors, types.intp, types.intp, shape, number), generate
+
+
+@intrinsic
+def factor_square(
+    typing: Any,
+    matrix: Any,
+    index: Any,
+    leading: Any,
+    pivots: Any,
+    first: Any,
+    factors: Any,
+    place: Any,
+    stride: Any,
+    shape: Any,
+    number: Any,
+) -> Any:
+    """``L D L^T`` of a symmetric matrix as wide as a tile: entry (r, c), r >= c, stands at ``index + c leading + r``.
+
+    Writes ``1 / D[c]`` to ``pivots[first + c]`` and ``L[c, p]``, p < c, to ``factors[place + p stride + c]``; the matrix stays.
+    """
+    lanes = _in_lanes(number)
+    scale = WIDTH if lanes else 1
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        def address(which: int, at: Any) -> Any:
+            return _place(context, builder, args[which], signature.args[which], at, lanes, scale)
+
+        _, size, _ = _tile_type(shape)
+        entry = {}
+        for c in range(size):
+            column = _after(builder, args[1], c, args[2])
+            for r in range(c, size):
+                entry[r, c] = builder.load(address(0, _after(builder, column, r)), align=8)
+        one = ir.Constant(_DOUBLE, 1.0)
+        one = _spread_over(builder, one) if lanes else one
+        for p in range(size):
+            inverse = builder.fdiv(one, entry[p, p])
+            builder.store(inverse, address(3, _after(builder, args[4], p)), align=8)
+            row = _after(builder, args[6], p, args[7])
+            for c in range(p + 1, size):
+                factor = builder.fmul(entry[c, p], inverse)
+                builder.store(factor, address(5, _after(builder, row, c)), align=8)
+                for r in range(c, size):
+                    entry[r, c] = _fused(builder, entry[r, c], factor, entry[r, p])
+        return context.get_dummy_value()
+
+    integer = types.intp
+    return types.void(
+        matrix, integer, integer, pivots, integer, factors, integer, integer, shape, number
+    ), generate

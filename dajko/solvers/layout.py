@@ -1,72 +1,119 @@
-"""The arrays of the interior point method: what is in which, and how long they are.
+"""The arrays of the interior point method: what is in which, and how they lie.
 
-Problems that are solved together are lanes, the innermost axis: an array that is said to have shape ``(n, K)`` is flat, and
-entry ``j K + k`` of problem ``l`` of ``L`` stands at ``(j K + k) L + l``. The letters are those of
-:mod:`dajko.solvers.newton`; n is the number of nodes, K the number of levels after the first.
+Letters are those of :mod:`dajko.solvers.newton`: n nodes, K levels after the first. There are three shapes:
+
+- *cells*, for what lives at nodes and levels: entry ``(j + 1) K + k`` belongs to node j and level k + 1. The K entries in
+  front and at least K behind are ghost nodes, so that no loop has to ask whether a neighbour exists;
+- *nodes*, for what lives at nodes: entry j, filled up to whole groups;
+- numbers: what an observation has one of.
+
+Problems that are solved together are lanes, the innermost axis: entry i of problem l of L stands at ``i L + l``. What all
+problems share has no lanes. Where nothing else is said, entries that belong to no node are 0.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from dajko.grid import Array
+from dajko.grid import Array, Grid
+from dajko.solvers import panels
+from dajko.solvers.lanes import LANES, WIDTH
 
 
 class Mesh(NamedTuple):
-    """The grid, the same for all problems that are solved together."""
+    """The grid, shared by all problems that are solved together."""
 
-    x: Array  # (n,), from the centre of the grid
-    wx: Array  # (n,)
-    w: Array  # (K,), weights of the action at the levels 1 ... K
+    n: int
+    levels: int
+    cells: int  # length of an array of cells
+    nodes: int  # length of an array of nodes
     dx: float
     dt: float
+    center: float
+    x: Array  # nodes, from the centre of the grid
+    wx: Array  # nodes
+    inside: Array  # cells, 1 at the nodes of the grid
+    space: Array  # cells, wx
+    inverse_space: Array  # cells, 1 / wx
+    time: Array  # cells, w_k; 1 at ghost nodes
+    speed: Array  # cells, dt / (2 dx w_k); 0 at the ends of the interval, where nothing flows
+    inertia: Array  # cells, dt^2 / (4 dx w_k); 0 at the ends
+    after_first: Array  # cells, 1 at the levels 2 ... K
+    before_last: Array  # cells, 1 at the levels 1 ... K - 1
+
+
+class Flows(NamedTuple):
+    """What stays the same along a flow."""
+
+    tau: Array  # one a problem
+    exponent: Array  # one a problem
+    potential: Array  # nodes
+    kind: NDArray[np.int64]  # numbers, shared
+    footprint: Array  # numbers of nodes
+    theta: Array  # one a problem
+    tol: Array  # one a problem
 
 
 class Data(NamedTuple):
-    """What differs between problems."""
+    """What one step is given, see :func:`dajko.solvers.march.begin`."""
 
-    tau: Array  # ()
-    exponent: Array  # ()
-    potential: Array  # (n,)
-    initial: Array  # (n,)
-    row: Array  # (numbers, n)
-    square: Array  # (numbers,), q
-    value: Array  # (numbers,), v
-    theta: Array  # (numbers,)
-    mu: Array  # (), where mu ends
-    centring: Array  # (), least share of mu that a Newton step aims at
-    mass: Array  # ()
-    size: Array  # (), of what is measured
+    initial: Array  # cells, the old density at level 1
+    row: Array  # numbers of nodes
+    weighted_row: Array  # numbers of nodes, wx row
+    moment: Array  # nodes, wx x
+    square: Array  # numbers, q
+    value: Array  # numbers, v
+    theta: Array  # numbers
+    mu: Array  # one a problem, where mu ends
+    centring: Array  # one a problem, least share of mu that a Newton step aims at
+    mass: Array  # one a problem
+    size: Array  # one a problem, of what is measured
 
 
 class State(NamedTuple):
-    """The unknowns."""
+    """The unknowns; densities and multipliers are 1 at ghost nodes."""
 
-    rho: Array  # (n, K)
-    s: Array  # (n, K)
-    phi: Array  # (n, K)
-    y: Array  # (numbers,)
+    rho: Array  # cells
+    s: Array  # cells
+    phi: Array  # cells
+    y: Array  # numbers
 
 
 class Work(NamedTuple):
-    """Scratch space."""
+    """Scratch space. The columns are the observations, and one for their curvature where there can be one."""
 
-    matrix: Array  # (n K + 2 K, 2 K + 1), S
-    z: Array  # (n K + 2 K,), right-hand side, then d_phi
-    v: Array  # (n, K)
-    r: Array  # (n, K), R1, then r
-    q: Array  # (n, K), R2, then d_rho
-    a: Array  # (n, K), wx / d, then d_s
-    slope: Array  # (n,), U' at the last level
-    curvature: Array  # (n,), U'' at the last level
-    level_mass: Array  # (K,)
-    g: Array  # (columns, n), gradients of the observations, and the column of their curvature
-    column: Array  # (columns, n K + 2 K), c_i, then S^-1 c_i
-    r3: Array  # (columns,)
-    dense: Array  # (columns, columns)
-    t: Array  # (columns,)
+    v: Array  # cells
+    flux: Array  # cells, rho v
+    force: Array  # cells, tau dE/drho at the last level
+    bend: Array  # cells, tau U'' at the last level
+    r: Array  # cells, R1, then its right-hand side
+    q: Array  # cells, R2, then d_rho
+    inverse: Array  # cells, 1 / rho
+    a: Array  # cells, wx / d, then d_s
+    b: Array  # cells, a c^2 + dt^2 rho / (4 dx w_k)
+    e: Array  # cells, a c
+    ar: Array  # cells
+    car: Array  # cells
+    pull: Array  # cells, sum_i g_i t_i at the last level
+    sides: Array  # right-hand side and columns, cells each; then what solves them
+    u: Array  # nodes, the density at the last level
+    slope: Array  # nodes, U'
+    curvature: Array  # nodes, U''
+    g: Array  # columns of nodes, gradients of the observations
+    weighted: Array  # columns of nodes, wx g / d
+    along: Array  # columns + 1 of nodes, g - l . column, and r - l . d_phi
+    r3: Array  # columns
+    dense: Array  # columns x columns
+    t: Array  # columns
+    sums: Array  # partial sums
+    level_mass: Array  # levels, filled up to whole groups
+    matrix: Array  # n panels
+    pivots: Array  # levels of all nodes
+    panel: Array  # one panel and one right-hand side
+    factors: Array  # three sets
 
 
 class Progress(NamedTuple):
@@ -81,23 +128,102 @@ class Progress(NamedTuple):
     data: Array  # largest |R3|
 
 
-def work_space(n: int, levels: int, columns: int, lanes: int) -> Work:
-    """Scratch space for problems of one size."""
-    size, b = n * levels, 2 * levels
-    node, full = n * levels * lanes, (size + b) * lanes
+def whole(entries: int) -> int:
+    """So many entries, filled up to whole groups."""
+    return -(-entries // WIDTH) * WIDTH
+
+
+def mesh(grid: Grid) -> Mesh:
+    """A grid, spread out over cells and nodes."""
+    n, levels = grid.nx + 1, grid.nt
+    cells, nodes = whole(n * levels) + 2 * levels + 2 * WIDTH, whole(n)
+    w = grid.wt[1:]
+    ends = np.zeros(n)
+    ends[1:-1] = 1.0
+    level = np.arange(levels)
+
+    def spread(at_nodes: Any, at_levels: Any, ghost: float = 0.0) -> Array:
+        values = np.full(cells, ghost)
+        values[levels : levels + n * levels] = np.outer(at_nodes, at_levels).reshape(-1)
+        return values
+
+    def fill(at_nodes: Array) -> Array:
+        return np.concatenate([at_nodes, np.zeros(nodes - n)])
+
+    center = 0.5 * (grid.left + grid.right)
+    ones = np.ones(n)
+    return Mesh(
+        n=n,
+        levels=levels,
+        cells=cells,
+        nodes=nodes,
+        dx=grid.dx,
+        dt=grid.dt,
+        center=center,
+        x=fill(grid.x - center),
+        wx=fill(grid.wx),
+        inside=spread(ones, np.ones(levels)),
+        space=spread(grid.wx, np.ones(levels)),
+        inverse_space=spread(1.0 / grid.wx, np.ones(levels)),
+        time=spread(ones, w, 1.0),
+        speed=spread(ends, grid.dt / (2.0 * grid.dx * w)),
+        inertia=spread(ends, grid.dt**2 / (4.0 * grid.dx * w)),
+        after_first=spread(ones, level > 0),
+        before_last=spread(ones, level < levels - 1),
+    )
+
+
+def empty_data(m: Mesh, numbers: int, lanes: int) -> Data:
+    """Room for what a step is given."""
+    return Data(
+        initial=np.zeros(m.cells * lanes),
+        row=np.zeros(numbers * m.nodes * lanes),
+        weighted_row=np.zeros(numbers * m.nodes * lanes),
+        moment=np.repeat(m.wx * m.x, lanes),
+        square=np.zeros(numbers * lanes),
+        value=np.zeros(numbers * lanes),
+        theta=np.ones(numbers * lanes),
+        mu=np.zeros(lanes),
+        centring=np.zeros(lanes),
+        mass=np.zeros(lanes),
+        size=np.zeros(lanes),
+    )
+
+
+def empty_state(m: Mesh, numbers: int, lanes: int) -> State:
+    """Room for the unknowns."""
+    cells = m.cells * lanes
+    return State(np.ones(cells), np.ones(cells), np.zeros(cells), np.zeros(numbers * lanes))
+
+
+def work_space(m: Mesh, columns: int, number: Any) -> Work:
+    """Scratch space for problems on one grid."""
+    lanes = WIDTH if number is LANES else 1
+    place = panels.layout(m.levels, number)
+    cells, nodes, panel = m.cells * lanes, m.nodes * lanes, place.columns * place.leading * lanes
+    beyond = WIDTH * 2 * lanes
+    names = ("v", "flux", "force", "bend", "r", "q", "inverse", "a", "b", "e", "ar", "car", "pull")
     return Work(
-        matrix=np.zeros((size + b) * (b + 1) * lanes),
-        z=np.zeros(full),
-        v=np.zeros(node),
-        r=np.zeros(node),
-        q=np.zeros(node),
-        a=np.zeros(node),
-        slope=np.zeros(n * lanes),
-        curvature=np.zeros(n * lanes),
-        level_mass=np.zeros(levels * lanes),
-        g=np.zeros(columns * n * lanes),
-        column=np.zeros((columns, full)),
+        **{name: np.zeros(cells) for name in names},
+        sides=np.zeros((1 + columns) * cells),
+        u=np.zeros(nodes),
+        slope=np.zeros(nodes),
+        curvature=np.zeros(nodes),
+        g=np.zeros(columns * nodes),
+        weighted=np.zeros(columns * nodes),
+        along=np.zeros((1 + columns) * nodes),
         r3=np.zeros(columns * lanes),
         dense=np.zeros(columns * columns * lanes),
         t=np.zeros(columns * lanes),
+        sums=np.zeros(3 * WIDTH * lanes),
+        level_mass=np.zeros(whole(m.levels) * lanes),
+        matrix=np.zeros(m.n * panel + beyond),
+        pivots=np.zeros(m.n * m.levels * lanes + beyond),
+        panel=np.zeros(panel + (whole(m.levels) + WIDTH) * lanes),
+        factors=np.zeros(3 * place.columns * place.stride * lanes + beyond),
     )
+
+
+def progress(lanes: int) -> Progress:
+    """All problems at their beginning."""
+    return Progress(np.ones(lanes), *(np.zeros(lanes) for _ in range(6)))

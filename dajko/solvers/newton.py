@@ -27,12 +27,13 @@ gradients of the observations and ``t_i = tau d_y_i``. The second becomes
 
     S d_phi + sum_i t_i c_i = R2 + sum (wx r / d) l,    S = sum (wx / d) l l^T + sum dt^2 rho / (4 dx w_k) p p^T,
 
-with ``c_i = sum (wx g_i / d) l`` over the last level. S is symmetric positive definite; numbered node by node and, within a
-node, level by level, its half-bandwidth is 2K. One more substitution for each column ``c_i``, and a dense system of the size
-of the data, give ``t``. The positive curvature of the data term is one more column, ``g = sqrt(coefficient) x``.
+with ``c_i = sum (wx g_i / d) l`` over the last level. S is symmetric positive definite, with one block row for each node
+(:mod:`dajko.solvers.panels`). One more right-hand side for each column ``c_i``, and a dense system of the size of the data,
+give ``t``. The positive curvature of the data term is one more column, ``g = sqrt(coefficient) x``.
 
 The kernels work on one problem or on eight at once, see :mod:`dajko.solvers.lanes`; :mod:`dajko.solvers.layout` says how
-the arrays lie. Entry ``j K + k`` belongs to node j and level k + 1.
+the arrays lie. In a loop over cells, i is the first entry of a group, so that ``i - K`` and ``i + K`` are the same levels
+one node to the left and to the right, ``i - 1`` and ``i + 1`` the level before and after.
 """
 
 from __future__ import annotations
@@ -40,26 +41,47 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from dajko._numba import exact_kernel, inline_kernel
+from dajko._numba import exact_kernel
 from dajko.energy import internal_curvature, internal_slope
 from dajko.grid import Array
-from dajko.solvers.band import eliminate, substitute_backward, substitute_forward
-from dajko.solvers.lanes import add, as_number, load, maximum, minimum, minus_product, store
-from dajko.solvers.layout import Data, Mesh, Progress, State, Work
+from dajko.solvers.lanes import (
+    accumulate,
+    as_group,
+    as_number,
+    dot,
+    largest_of,
+    load,
+    load_group,
+    maximum,
+    minimum,
+    minus_product,
+    shared,
+    spread,
+    step,
+    store,
+    store_group,
+    total,
+)
+from dajko.solvers.layout import Data, Flows, Mesh, Progress, State, Work
+from dajko.solvers.panels import Layout, eliminate, substitute
 
 # How far a Newton step may go towards the boundary of rho > 0 and s > 0.
 _STEP_SHARE = 0.99
+# The partial sums of the stopping rule.
+_MU, _STATIONARITY, _CONTINUITY = range(3)
 
 
 @exact_kernel
 def iterate(
     mesh: Mesh,
+    flows: Flows,
     data: Data,
     state: State,
     work: Work,
     progress: Progress,
     slack: Array,
     max_iterations: int,
+    place: Layout,
     number: Any,
 ) -> None:
     """Newton steps until every problem has converged, or ``max_iterations``.
@@ -69,10 +91,10 @@ def iterate(
     """
     lanes = progress.active.size
     for iteration in range(max_iterations + 1):
-        observe(mesh, data, state, work, number)
-        residuals(mesh, data, state, work, progress, number)
+        columns = observe(mesh, data, state, work, number)
+        residuals(mesh, flows, data, state, work, progress, number)
         moving = 0
-        length = mesh.dx * mesh.x.size
+        length = mesh.dx * mesh.n
         for lane in range(lanes):
             if progress.active[lane] > 0.0:
                 done = (
@@ -89,237 +111,250 @@ def iterate(
                     progress.iterations[lane] = iteration + 1.0
         if moving == 0 or iteration == max_iterations:
             break
-        target = maximum(load(data.mu, 0, number), load(data.centring, 0, number) * load(progress.mu, 0, number))
-        eliminate_densities(mesh, data, state, work, target, number)
-        border(mesh, data, state, work, number)
-        advance(mesh, data, state, work, target, load(progress.active, 0, number), number)
+        aim = maximum(load(data.mu, 0, number), load(data.centring, 0, number) * load(progress.mu, 0, number))
+        eliminate_densities(mesh, work, state, aim, number)
+        observation_columns(mesh, work, columns, number)
+        eliminate(
+            mesh.n,
+            mesh.levels,
+            work.a,
+            work.b,
+            work.e,
+            work.matrix,
+            work.pivots,
+            work.panel,
+            work.factors,
+            work.sides,
+            mesh.cells,
+            1 + columns,
+            place.leading,
+            place.columns,
+            place.stride,
+            place.tile,
+            number,
+        )
+        substitute(
+            mesh.n,
+            mesh.levels,
+            work.matrix,
+            work.pivots,
+            work.sides,
+            mesh.cells,
+            1 + columns,
+            place.leading,
+            place.columns,
+            number,
+        )
+        border(mesh, flows, data, state, work, columns, number)
+        advance(mesh, flows, state, work, columns, aim, load(progress.active, 0, number), number)
 
 
 @exact_kernel
-def observe(mesh: Mesh, data: Data, state: State, work: Work, number: Any) -> None:
-    """``R3``, the gradients of the observations, and the column of their positive curvature."""
-    n, levels = mesh.x.size, mesh.w.size
-    lanes = work.slope.size // n
-    numbers, columns = state.y.size // lanes, work.r3.size // lanes
-    if numbers == 0:
-        return
-    first = as_number(0.0, number)
+def observe(mesh: Mesh, data: Data, state: State, work: Work, number: Any) -> int:
+    """``R3``, the gradients of the observations, and the column of their positive curvature; the number of columns."""
+    n, levels, nodes = mesh.n, mesh.levels, mesh.nodes
+    lanes = work.u.size // nodes
+    numbers, room = state.y.size // lanes, work.r3.size // lanes
+    rho, u, g, row_, x = state.rho, work.u, work.g, data.row, mesh.x
     for j in range(n):
-        first += mesh.wx[j] * mesh.x[j] * load(state.rho, j * levels + levels - 1, number)
+        store(u, j, load(rho, (j + 2) * levels - 1, number), number)
+    if numbers == 0:
+        return 0
+    first = dot(data.moment, 0, u, 0, nodes, number)
     coefficient = as_number(0.0, number)
     for i in range(numbers):
         q, y = load(data.square, i, number), load(state.y, i, number)
-        total = as_number(0.0, number)
-        for j in range(n):
-            row = load(data.row, i * n + j, number)
-            total += mesh.wx[j] * row * load(state.rho, j * levels + levels - 1, number)
-            store(work.g, i * n + j, row - 2.0 * q * first * mesh.x[j], number)
-        store(work.r3, i, total - q * first * first - load(data.value, i, number) - load(data.theta, i, number) * y, number)
+        measured = dot(data.weighted_row, i * nodes, u, 0, nodes, number) - q * first * first
+        store(work.r3, i, measured - load(data.value, i, number) - load(data.theta, i, number) * y, number)
+        bent = as_group(2.0 * q * first, number)
+        for j in range(0, nodes, step(number)):
+            store_group(g, i * nodes + j, load_group(row_, i * nodes + j, number) - bent * shared(x, j, number), number)
         coefficient -= 2.0 * q * y
-    if columns > numbers:
-        store(work.r3, numbers, maximum(coefficient, as_number(0.0, number)), number)
-        for lane in range(lanes):
-            work.r3[numbers * lanes + lane] = math.sqrt(work.r3[numbers * lanes + lane])
-        root = load(work.r3, numbers, number)
-        for j in range(n):
-            store(work.g, numbers * n + j, root * mesh.x[j], number)
-        store(work.r3, numbers, as_number(0.0, number), number)
+    if room == numbers:
+        return numbers
+    store(work.r3, numbers, coefficient, number)
+    positive = False
+    for lane in range(lanes):
+        i = numbers * lanes + lane
+        positive |= work.r3[i] > 0.0
+        work.r3[i] = math.sqrt(max(work.r3[i], 0.0))
+    if not positive:
+        return numbers
+    root = spread(work.r3, numbers, number)
+    for j in range(0, nodes, step(number)):
+        store_group(g, numbers * nodes + j, root * shared(x, j, number), number)
+    store(work.r3, numbers, as_number(0.0, number), number)
+    return room
 
 
 @exact_kernel
-def residuals(mesh: Mesh, data: Data, state: State, work: Work, progress: Progress, number: Any) -> None:
+def residuals(
+    mesh: Mesh, flows: Flows, data: Data, state: State, work: Work, progress: Progress, number: Any
+) -> None:
     """Velocities, ``R1`` and ``R2``, and the sums that the stopping rule looks at."""
-    n, levels = mesh.x.size, mesh.w.size
-    lanes = work.slope.size // n
-    numbers = state.y.size // lanes
+    n, levels, nodes, entries = mesh.n, mesh.levels, mesh.nodes, step(number)
+    lanes = work.u.size // nodes
+    numbers, first, last = state.y.size // lanes, levels, (n + 1) * levels
+    tau = load(flows.tau, 0, number)
     for j in range(n):
         for lane in range(lanes):
-            u = state.rho[(j * levels + levels - 1) * lanes + lane]
-            work.slope[j * lanes + lane] = internal_slope(u, data.exponent[lane])
-            work.curvature[j * lanes + lane] = internal_curvature(u, data.exponent[lane])
-    phi_, rho_, s_, y_, v_ = state.phi, state.rho, state.s, state.y, work.v
-    slope_, potential, g, r_, q_, level_mass = work.slope, data.potential, work.g, work.r, work.q, work.level_mass
-    wx, w = mesh.wx, mesh.w
-    for j in range(1, n - 1):
-        for k in range(levels):
-            i = j * levels + k
-            difference = load(phi_, i + levels, number) - load(phi_, i - levels, number)
-            store(v_, i, difference * (mesh.dt / (2.0 * mesh.dx * w[k])), number)
-    zero, tau = as_number(0.0, number), load(data.tau, 0, number)
-    mu, stationarity, continuity = zero, zero, zero
-    for k in range(levels):
-        store(level_mass, k, zero, number)
+            u = work.u[j * lanes + lane]
+            work.slope[j * lanes + lane] = internal_slope(u, flows.exponent[lane])
+            work.curvature[j * lanes + lane] = internal_curvature(u, flows.exponent[lane])
+    slope_, curvature, potential, g, y, force, bend = (
+        work.slope,
+        work.curvature,
+        flows.potential,
+        work.g,
+        state.y,
+        work.force,
+        work.bend,
+    )
     for j in range(n):
-        before = load(data.initial, j, number)
-        for k in range(levels):
-            i = j * levels + k
-            rho, s, v = load(rho_, i, number), load(s_, i, number), load(v_, i, number)
-            r1 = load(phi_, i, number) - w[k] * (0.5 * v * v + s)
-            if k < levels - 1:
-                r1 -= load(phi_, i + 1, number)
-            else:
-                slope = load(slope_, j, number) + load(potential, j, number)
-                for o in range(numbers):
-                    slope += load(g, o * n + j, number) * load(y_, o, number)
-                r1 += tau * slope
-            r2 = wx[j] * (rho - before)
-            if j < n - 1:
-                r2 += (0.5 * mesh.dt) * (load(rho_, i + levels, number) * load(v_, i + levels, number))
-            if j > 0:
-                r2 -= (0.5 * mesh.dt) * (load(rho_, i - levels, number) * load(v_, i - levels, number))
-            before = rho
-            store(r_, i, r1, number)
-            store(q_, i, r2, number)
-            store(level_mass, k, load(level_mass, k, number) + r2, number)
-            mu += rho * s
-            stationarity += wx[j] * rho * abs(r1)
-            continuity += abs(r2)
-    store(progress.mu, 0, mu * (1.0 / (n * levels)), number)
-    store(progress.stationarity, 0, stationarity, number)
-    store(progress.continuity, 0, continuity, number)
+        slope = load(slope_, j, number) + load(potential, j, number)
+        for o in range(numbers):
+            slope += load(g, o * nodes + j, number) * load(y, o, number)
+        store(force, (j + 2) * levels - 1, tau * slope, number)
+        store(bend, (j + 2) * levels - 1, tau * load(curvature, j, number), number)
+    rho_, s_, phi, v_, flux = state.rho, state.s, state.phi, work.v, work.flux
+    speed, time, space, inside, after_first, before_last = (
+        mesh.speed,
+        mesh.time,
+        mesh.space,
+        mesh.inside,
+        mesh.after_first,
+        mesh.before_last,
+    )
+    for i in range(first, last, entries):
+        v = (load_group(phi, i + levels, number) - load_group(phi, i - levels, number)) * shared(speed, i, number)
+        store_group(v_, i, v, number)
+        store_group(flux, i, v * load_group(rho_, i, number), number)
+    initial, r_, q_, sums, level_mass, half = data.initial, work.r, work.q, work.sums, work.level_mass, 0.5 * mesh.dt
+    zero = as_number(0.0, number)
+    for i in range(sums.size // lanes):
+        store(sums, i, zero, number)
+    for i in range(level_mass.size // lanes):
+        store(level_mass, i, zero, number)
+    for i in range(first, last, entries):
+        rho, s, v, w = (
+            load_group(rho_, i, number),
+            load_group(s_, i, number),
+            load_group(v_, i, number),
+            shared(time, i, number),
+        )
+        r1 = load_group(phi, i, number) - shared(before_last, i, number) * load_group(phi, i + 1, number)
+        r1 = r1 - w * (0.5 * v * v + s) + load_group(force, i, number)
+        before = load_group(initial, i, number) + shared(after_first, i, number) * load_group(rho_, i - 1, number)
+        r2 = shared(space, i, number) * (rho - before)
+        r2 = r2 + half * (load_group(flux, i + levels, number) - load_group(flux, i - levels, number))
+        store_group(r_, i, r1, number)
+        store_group(q_, i, r2, number)
+        accumulate(sums, _MU, i - first, shared(inside, i, number) * rho * s, number)
+        accumulate(sums, _STATIONARITY, i - first, shared(space, i, number) * rho * abs(r1), number)
+        accumulate(sums, _CONTINUITY, i - first, abs(r2), number)
+    for j in range(n):
+        for k in range(0, levels, entries):
+            change = load_group(q_, (j + 1) * levels + k, number)
+            store_group(level_mass, k, load_group(level_mass, k, number) + change, number)
     mass, largest = zero, zero
     for k in range(levels):
-        mass += abs(load(work.level_mass, k, number))
+        mass += abs(load(level_mass, k, number))
     for o in range(numbers):
         largest = maximum(largest, abs(load(work.r3, o, number)))
+    store(progress.mu, 0, total(sums, _MU, number) * (1.0 / (n * levels)), number)
+    store(progress.stationarity, 0, total(sums, _STATIONARITY, number), number)
+    store(progress.continuity, 0, total(sums, _CONTINUITY, number), number)
     store(progress.mass, 0, mass, number)
     store(progress.data, 0, largest, number)
 
 
 @exact_kernel
-def eliminate_densities(mesh: Mesh, data: Data, state: State, work: Work, target: Any, number: Any) -> None:
-    """Assemble ``S`` and its right-hand side node by node, eliminating what is complete while it is in the cache.
-
-    A node adds ``(wx / d) l l^T``, ``p p^T`` with its factor, and ``(wx r / d) l``, and leaves ``r`` and ``wx / d`` behind.
-    """
-    n, levels = mesh.x.size, mesh.w.size
-    b = 2 * levels
-    width, size = b + 1, n * levels
-    # Arrays get names of their own here and below: a field of a tuple costs a reference count wherever it is read.
-    matrix, z, v_, r_, a_ = work.matrix, work.z, work.v, work.r, work.a
-    rho_, s_, curvature, wx, w = state.rho, state.s, work.curvature, mesh.wx, mesh.w
-    tau, one, zero = load(data.tau, 0, number), as_number(1.0, number), as_number(0.0, number)
-    for i in range(size):
-        store(z, i, load(work.q, i, number), number)
-    for i in range(size, size + b):
-        store(z, i, zero, number)
-    for i in range(levels * width):
-        store(matrix, i, zero, number)
-    for j in range(n):
-        for i in range((j + 1) * levels * width, (j + 2) * levels * width):
-            store(matrix, i, zero, number)
-        for k in range(levels):
-            i = j * levels + k
-            rho, s = load(rho_, i, number), load(s_, i, number)
-            inverse = one / rho
-            d = w[k] * s * inverse
-            if k == levels - 1:
-                d += tau * load(curvature, j, number)
-            r = w[k] * (target * inverse - s) - load(r_, i, number)
-            a = wx[j] / d
-            store(r_, i, r, number)
-            store(a_, i, a, number)
-            ar = a * r
-            here = i * width
-            add(z, i, ar, number)
-            add(matrix, here, a, number)
-            if k < levels - 1:
-                add(z, i + 1, -ar, number)
-                add(matrix, here + 1, -a, number)
-                add(matrix, here + width, a, number)
-            if 0 < j < n - 1:
-                c = load(v_, i, number) * (mesh.dt / (2.0 * mesh.dx))
-                ac = a * c
-                pp = ac * c + rho * (mesh.dt * mesh.dt / (4.0 * mesh.dx * w[k]))
-                left, right = here - levels * width, here + levels * width
-                add(z, i + levels, -(c * ar), number)
-                add(z, i - levels, c * ar, number)
-                add(matrix, left, pp, number)
-                add(matrix, right, pp, number)
-                add(matrix, left + 2 * levels, -pp, number)
-                add(matrix, left + levels, ac, number)
-                add(matrix, here + levels, -ac, number)
-                if k < levels - 1:
-                    add(matrix, left + levels + 1, -ac, number)
-                    add(matrix, here + width + levels - 1, ac, number)
-        if j > 0:
-            eliminate(matrix, z, (j - 1) * levels, j * levels, b, number)
-    for i in range((n + 1) * levels * width, (n + 2) * levels * width):
-        store(matrix, i, zero, number)
-    eliminate(matrix, z, (n - 1) * levels, size, b, number)
-    for i in range(size, size + b):
-        store(z, i, zero, number)
-    substitute_backward(matrix, z, size, b, number)
-
-
-@inline_kernel
-def _l_dot(z: Array, v: Array, j: int, n: int, levels: int, ratio: float, number: Any) -> Any:
-    """``l . z`` of node j at the last level; ``ratio`` is ``dt / (2 dx)``."""
-    i = j * levels + levels - 1
-    total = load(z, i, number)
-    if 0 < j < n - 1:
-        c = load(v, i, number) * ratio
-        total -= c * (load(z, i + levels, number) - load(z, i - levels, number))
-    return total
+def eliminate_densities(mesh: Mesh, work: Work, state: State, aim: Any, number: Any) -> None:
+    """The numbers that ``S`` is made of, and the right-hand side."""
+    levels, entries = mesh.levels, step(number)
+    first, last = levels, (mesh.n + 1) * levels
+    rho_, s_, v, r_, q, inverse_, bend = state.rho, state.s, work.v, work.r, work.q, work.inverse, work.bend
+    a_, b, e, ar_, car, z = work.a, work.b, work.e, work.ar, work.car, work.sides
+    time, space, inertia, after_first = mesh.time, mesh.space, mesh.inertia, mesh.after_first
+    one, goal, ratio = as_group(1.0, number), as_group(aim, number), mesh.dt / (2.0 * mesh.dx)
+    for i in range(first, last, entries):
+        rho, s, w = load_group(rho_, i, number), load_group(s_, i, number), shared(time, i, number)
+        inverse = one / rho
+        d = w * s * inverse + load_group(bend, i, number)
+        r = w * (goal * inverse - s) - load_group(r_, i, number)
+        a, c = shared(space, i, number) / d, load_group(v, i, number) * ratio
+        ac, ar = a * c, a * r
+        store_group(inverse_, i, inverse, number)
+        store_group(r_, i, r, number)
+        store_group(a_, i, a, number)
+        store_group(e, i, ac, number)
+        store_group(b, i, ac * c + rho * shared(inertia, i, number), number)
+        store_group(ar_, i, ar, number)
+        store_group(car, i, c * ar, number)
+    for i in range(first, last, entries):
+        here = load_group(ar_, i, number) - shared(after_first, i, number) * load_group(ar_, i - 1, number)
+        here = here - load_group(car, i - levels, number) + load_group(car, i + levels, number)
+        store_group(z, i, load_group(q, i, number) + here, number)
 
 
 @exact_kernel
-def border(mesh: Mesh, data: Data, state: State, work: Work, number: Any) -> None:
-    """The data's part of the linear system: columns ``c_i``, the dense system for ``t``, and its effect on ``d_phi``."""
-    n, levels = mesh.x.size, mesh.w.size
-    lanes = work.slope.size // n
-    numbers, columns = state.y.size // lanes, work.r3.size // lanes
-    size, b = n * levels, 2 * levels
-    matrix, a, g, v, z, r, dense, t_, column_ = (
-        work.matrix,
-        work.a,
-        work.g,
-        work.v,
-        work.z,
-        work.r,
-        work.dense,
-        work.t,
-        work.column,
-    )
-    ratio, zero = mesh.dt / (2.0 * mesh.dx), as_number(0.0, number)
+def observation_columns(mesh: Mesh, work: Work, columns: int, number: Any) -> None:
+    """The columns ``c_i``, which live at the last level and its neighbours."""
+    n, levels, nodes, cells = mesh.n, mesh.levels, mesh.nodes, mesh.cells
+    a, g, v, weighted_, sides = work.a, work.g, work.v, work.weighted, work.sides
+    ratio, zero, nothing = mesh.dt / (2.0 * mesh.dx), as_number(0.0, number), as_group(0.0, number)
     for o in range(columns):
-        column = column_[o]
-        for i in range(size + b):
-            store(column, i, zero, number)
-        for j in range(n):
-            i = j * levels + levels - 1
-            weighted = load(a, i, number) * load(g, o * n + j, number)
-            add(column, i, weighted, number)
-            if 0 < j < n - 1:
-                c = load(v, i, number) * ratio
-                add(column, i + levels, -(c * weighted), number)
-                add(column, i - levels, c * weighted, number)
-        substitute_forward(matrix, column, size, b, number)
-        for i in range(size, size + b):
-            store(column, i, zero, number)
-        substitute_backward(matrix, column, size, b, number)
+        column = (o + 1) * cells
+        for i in range(levels, (n + 1) * levels, step(number)):
+            store_group(sides, column + i, nothing, number)
+        # A node gives c weighted to one neighbour and takes it from the other; c is 0 at the ends.
+        before, middle, here = zero, zero, zero
+        for j in range(n + 1):
+            after, weighted = zero, zero
+            if j < n:
+                i = (j + 2) * levels - 1
+                weighted = load(a, i, number) * load(g, o * nodes + j, number)
+                store(weighted_, o * nodes + j, weighted, number)
+                after = load(v, i, number) * ratio * weighted
+            if j > 0:
+                store(sides, column + (j + 1) * levels - 1, here - before + after, number)
+            before, middle, here = middle, after, weighted
 
-    for o in range(columns):
-        t = load(work.r3, o, number)
+
+@exact_kernel
+def border(
+    mesh: Mesh, flows: Flows, data: Data, state: State, work: Work, columns: int, number: Any
+) -> None:
+    """The dense system for ``t``, and its effect on ``d_phi``."""
+    n, levels, nodes, cells = mesh.n, mesh.levels, mesh.nodes, mesh.cells
+    lanes = work.u.size // nodes
+    numbers = state.y.size // lanes
+    sides, v, g, r, along, dense, t_ = work.sides, work.v, work.g, work.r, work.along, work.dense, work.t
+    ratio = mesh.dt / (2.0 * mesh.dx)
+    for o in range(columns + 1):
+        z = o * cells if o > 0 else 0
         for j in range(n):
-            i = j * levels + levels - 1
-            weighted = load(a, i, number) * load(g, o * n + j, number)
-            t += weighted * (load(r, i, number) - _l_dot(z, v, j, n, levels, ratio, number))
+            i = (j + 2) * levels - 1
+            drift = load(sides, z + i + levels, number) - load(sides, z + i - levels, number)
+            l_dot = load(sides, z + i, number) - load(v, i, number) * ratio * drift
+            given = load(r, i, number) if o == 0 else load(g, (o - 1) * nodes + j, number)
+            store(along, o * nodes + j, given - l_dot, number)
+    for o in range(columns):
+        t = load(work.r3, o, number) + dot(work.weighted, o * nodes, along, 0, nodes, number)
         store(t_, o, t, number)
-        for p in range(columns):
-            total = zero
-            for j in range(n):
-                weighted = load(a, j * levels + levels - 1, number) * load(g, o * n + j, number)
-                total += weighted * (load(g, p * n + j, number) - _l_dot(column_[p], v, j, n, levels, ratio, number))
+        for p in range(o + 1):
+            entry = dot(work.weighted, o * nodes, along, (p + 1) * nodes, nodes, number)
             if p == o:
                 theta = load(data.theta, o, number) if o < numbers else as_number(1.0, number)
-                total += theta / load(data.tau, 0, number)
-            store(dense, o * columns + p, total, number)
+                entry += theta / load(flows.tau, 0, number)
+            store(dense, o * columns + p, entry, number)
+            store(dense, p * columns + o, entry, number)
     solve_dense(dense, t_, columns, number)
     for o in range(columns):
-        t = load(t_, o, number)
-        for i in range(size):
-            store(z, i, minus_product(load(z, i, number), t, load(column_[o], i, number)), number)
+        t = spread(t_, o, number)
+        for i in range(levels, (n + 1) * levels, step(number)):
+            z = load_group(sides, i, number)
+            store_group(sides, i, minus_product(z, t, load_group(sides, (o + 1) * cells + i, number)), number)
 
 
 @exact_kernel
@@ -329,63 +364,67 @@ def solve_dense(matrix: Array, t: Array, size: int, number: Any) -> None:
         for p in range(o + 1, size):
             factor = load(matrix, p * size + o, number) / load(matrix, o * size + o, number)
             for c in range(o, size):
-                add(matrix, p * size + c, -(factor * load(matrix, o * size + c, number)), number)
-            add(t, p, -(factor * load(t, o, number)), number)
+                entry = load(matrix, p * size + c, number) - factor * load(matrix, o * size + c, number)
+                store(matrix, p * size + c, entry, number)
+            store(t, p, load(t, p, number) - factor * load(t, o, number), number)
     for o in range(size - 1, -1, -1):
-        total = load(t, o, number)
+        left = load(t, o, number)
         for p in range(o + 1, size):
-            total -= load(matrix, o * size + p, number) * load(t, p, number)
-        store(t, o, total / load(matrix, o * size + o, number), number)
+            left -= load(matrix, o * size + p, number) * load(t, p, number)
+        store(t, o, left / load(matrix, o * size + o, number), number)
 
 
 @exact_kernel
-def advance(mesh: Mesh, data: Data, state: State, work: Work, target: Any, active: Any, number: Any) -> None:
+def advance(
+    mesh: Mesh, flows: Flows, state: State, work: Work, columns: int, aim: Any, active: Any, number: Any
+) -> None:
     """Recover ``d_rho`` and ``d_s``, find how far the primal and the dual step may go, and take them."""
-    n, levels = mesh.x.size, mesh.w.size
-    lanes = work.slope.size // n
-    numbers, columns = state.y.size // lanes, work.r3.size // lanes
-    rho_, s_, phi_, z, v_, r_, a_, q_, g, t_ = (
+    n, levels, nodes, entries = mesh.n, mesh.levels, mesh.nodes, step(number)
+    first, last = levels, (n + 1) * levels
+    rho_, s_, phi_, z, v, r, a, q, inverse_, g, t, pull = (
         state.rho,
         state.s,
         state.phi,
-        work.z,
+        work.sides,
         work.v,
         work.r,
         work.a,
         work.q,
+        work.inverse,
         work.g,
         work.t,
+        work.pull,
     )
-    ratio, one = mesh.dt / (2.0 * mesh.dx), as_number(1.0, number)
-    # The largest relative decrease; a positive floor, because it is a divisor.
-    fall_rho, fall_s = as_number(1e-300, number), as_number(1e-300, number)
+    inverse_space, inside, before_last, ratio = mesh.inverse_space, mesh.inside, mesh.before_last, mesh.dt / (2.0 * mesh.dx)
+    zero = as_number(0.0, number)
     for j in range(n):
-        inverse_wx = 1.0 / mesh.wx[j]
-        for k in range(levels):
-            i = j * levels + k
-            total = load(r_, i, number) - load(z, i, number)
-            if k < levels - 1:
-                total += load(z, i + 1, number)
-            else:
-                for o in range(columns):
-                    total -= load(g, o * n + j, number) * load(t_, o, number)
-            if 0 < j < n - 1:
-                c = load(v_, i, number) * ratio
-                total += c * (load(z, i + levels, number) - load(z, i - levels, number))
-            d_rho = total * load(a_, i, number) * inverse_wx
-            s = load(s_, i, number)
-            inverse = one / load(rho_, i, number)
-            relative = d_rho * inverse
-            d_s = target * inverse - s - s * relative
-            store(q_, i, d_rho, number)
-            store(a_, i, d_s, number)
-            fall_rho = maximum(fall_rho, -relative)
-            fall_s = maximum(fall_s, -(d_s / s))
-    step_rho = active * minimum(one, _STEP_SHARE / fall_rho)
-    step_s = active * minimum(one, _STEP_SHARE / fall_s)
-    for i in range(n * levels):
-        add(rho_, i, step_rho * load(q_, i, number), number)
-        add(s_, i, step_s * load(a_, i, number), number)
-        add(phi_, i, step_s * load(z, i, number), number)
-    for o in range(numbers):
-        add(state.y, o, step_s * load(work.t, o, number) / load(data.tau, 0, number), number)
+        pulled = zero
+        for o in range(columns):
+            pulled += load(g, o * nodes + j, number) * load(t, o, number)
+        store(pull, (j + 2) * levels - 1, pulled, number)
+    # The largest relative decrease; a positive floor, because it is a divisor.
+    fall_rho, fall_s, goal = as_group(1e-300, number), as_group(1e-300, number), as_group(aim, number)
+    for i in range(first, last, entries):
+        drift = load_group(z, i + levels, number) - load_group(z, i - levels, number)
+        rest = load_group(r, i, number) - load_group(z, i, number) - load_group(pull, i, number)
+        rest = rest + shared(before_last, i, number) * load_group(z, i + 1, number)
+        rest = rest + load_group(v, i, number) * ratio * drift
+        d_rho = rest * load_group(a, i, number) * shared(inverse_space, i, number)
+        s, inverse = load_group(s_, i, number), load_group(inverse_, i, number)
+        relative = d_rho * inverse
+        d_s = shared(inside, i, number) * (goal * inverse - s - s * relative)
+        store_group(q, i, d_rho, number)
+        store_group(a, i, d_s, number)
+        fall_rho = maximum(fall_rho, -relative)
+        fall_s = maximum(fall_s, -(d_s / s))
+    one = as_number(1.0, number)
+    step_rho = as_group(active * minimum(one, _STEP_SHARE / largest_of(fall_rho, number)), number)
+    step_s = active * minimum(one, _STEP_SHARE / largest_of(fall_s, number))
+    for o in range(state.y.size // (work.u.size // nodes)):
+        change = step_s * load(t, o, number) / load(flows.tau, 0, number)
+        store(state.y, o, load(state.y, o, number) + change, number)
+    dual = as_group(step_s, number)
+    for i in range(first, last, entries):
+        store_group(rho_, i, load_group(rho_, i, number) + step_rho * load_group(q, i, number), number)
+        store_group(s_, i, load_group(s_, i, number) + dual * load_group(a, i, number), number)
+        store_group(phi_, i, load_group(phi_, i, number) + dual * load_group(z, i, number), number)

@@ -1,0 +1,227 @@
+"""Steps in time of ``interior_point``: how a step begins, and kernels that take one after the other.
+
+A flow that runs extrapolates its last two densities; what does not converge from there begins again, cold, from the old
+density. A step that does not converge either way stops the march, so that another solver can take it.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dajko._numba import exact_kernel
+from dajko.energy import internal_slope
+from dajko.grid import Array
+from dajko.observation import LINEAR, MEAN, VARIANCE
+from dajko.solvers.lanes import as_number, load, store
+from dajko.solvers.layout import Data, Flows, Mesh, Progress, State, Work
+from dajko.solvers.newton import iterate
+from dajko.solvers.panels import Layout
+
+# How a solve begins: the floor under the density as a share of its maximum, the mean of rho s as a share of the scale that
+# the tolerance refers to, and the least share of mu that a Newton step aims at. A large floor halves the iterations.
+_WARM_FLOOR, _WARM_MU, _WARM_CENTRING = 0.014, 1e-3, 0.01
+_COLD_FLOOR, _COLD_MU, _COLD_CENTRING = 0.3, 1.0, 0.1
+# What a warm start cannot do in so many iterations begins again, cold.
+_WARM_ITERATIONS = 25
+# Bounds of the stopping rule, see dajko.solvers.newton.iterate.
+SLACK = np.array([10.0, 1e-6, 1e-10, 1e-8])
+
+
+class Record(NamedTuple):
+    """What a march leaves behind; time runs along the first axis, problems along the last."""
+
+    density: Array  # (steps + 1, n, lanes)
+    iterations: NDArray[np.int32]  # (steps, lanes)
+    residual: Array  # (steps, lanes)
+    converged: NDArray[np.bool_]  # (steps, lanes)
+    warm: NDArray[np.bool_]  # (lanes,), whether the density before the last one is of use
+    alive: NDArray[np.bool_]  # (lanes,), whether the flow still runs
+
+
+@exact_kernel
+def begin(
+    mesh: Mesh,
+    flows: Flows,
+    density: Array,
+    before: Array,
+    warm: NDArray[np.bool_],
+    values: Array,
+    data: Data,
+    state: State,
+    work: Work,
+    number: Any,
+) -> None:
+    """Start a step: densities that are linear in artificial time, and what the data is.
+
+    Parameters
+    ----------
+    density, before : arrays of shape (n, lanes)
+        The old density and the one before it, which is read where ``warm`` says so.
+    values : array of shape (numbers, lanes)
+        Data; NaN where there is none.
+    """
+    n, levels, nodes = mesh.n, mesh.levels, mesh.nodes
+    lanes = warm.size
+    numbers = state.y.size // lanes
+    first, last, slope_ = work.slope, work.curvature, work.u
+    for lane in range(lanes):
+        floor, mu, centring = _COLD_FLOOR, _COLD_MU, _COLD_CENTRING
+        if warm[lane]:
+            floor, mu, centring = _WARM_FLOOR, _WARM_MU, _WARM_CENTRING
+        top, mass, mean = 0.0, 0.0, 0.0
+        for j in range(n):
+            u = density[j, lane]
+            top = max(top, u)
+            mass += mesh.wx[j] * u
+            mean += u
+        mean /= n
+        lowest, highest = math.inf, -math.inf
+        for j in range(n):
+            u = density[j, lane]
+            start = max(u, floor * top)
+            end = max(2.0 * u - before[j, lane], floor * top) if warm[lane] else start
+            slope = flows.tau[lane] * (
+                internal_slope(end, flows.exponent[lane]) + flows.potential[j * lanes + lane]
+            )
+            lowest, highest = min(lowest, slope), max(highest, slope)
+            first[j * lanes + lane], last[j * lanes + lane], slope_[j * lanes + lane] = start, end, slope
+        scale = mean * max(highest - lowest, mesh.dx**2)
+        data.mu[lane], data.centring[lane], data.mass[lane] = flows.tol[lane] * scale, centring, mass
+        work.sums[lane] = mu * scale
+        data.size[lane] = _measure_with(mesh, flows, density, values, mass, lane, numbers, data)
+    start_mu = load(work.sums, 0, number)
+    for i in range((n + 1) * levels, mesh.cells):
+        store(state.rho, i, as_number(1.0, number), number)
+        store(state.s, i, as_number(1.0, number), number)
+        store(state.phi, i, as_number(0.0, number), number)
+    rho_, s, phi, initial = state.rho, state.s, state.phi, data.initial
+    for j in range(n):
+        start, end, potential = load(first, j, number), load(last, j, number), -load(slope_, j, number)
+        for k in range(levels):
+            i, share = (j + 1) * levels + k, (k + 1) / levels
+            rho = start * (1.0 - share) + end * share
+            store(rho_, i, rho, number)
+            store(s, i, start_mu / rho, number)
+            store(phi, i, potential, number)
+        for lane in range(lanes):
+            initial[(j + 1) * levels * lanes + lane] = density[j, lane]
+    for o in range(numbers):
+        store(state.y, o, as_number(0.0, number), number)
+
+
+@exact_kernel
+def _measure_with(
+    mesh: Mesh, flows: Flows, density: Array, values: Array, mass: float, lane: int, numbers: int, data: Data
+) -> float:
+    """Rows, squares, values and weights of one problem's observations, as :mod:`dajko.solvers.newton` defines them.
+
+    A step without data has rows and values 0, so that ``y`` stays 0. Returns what rounding in the observations is relative to.
+    """
+    n, nodes, center = mesh.n, mesh.nodes, mesh.center
+    lanes = data.mu.size
+    size = 2.2250738585072014e-308
+    for o in range(numbers):
+        kind, value = flows.kind[o], values[o, lane]
+        missing = math.isnan(value)
+        constant, linear, quadratic, square, shift = 0.0, 0.0, 0.0, 0.0, 0.0
+        if kind == VARIANCE:
+            # (5.7) = int x^2 u - (2 - M) B1^2 with moments about the origin, B1 = b + center M
+            linear = 2.0 * center * (1.0 - (2.0 - mass) * mass)
+            quadratic, square, shift = 1.0, 2.0 - mass, center**2 * mass * (1.0 - (2.0 - mass) * mass)
+        elif kind == MEAN:
+            linear, shift = 1.0 / mass, center
+        elif kind != LINEAR:
+            quadratic, square = 1.0 / mass, 1.0 / mass**2
+        for j in range(n):
+            at = (o * nodes + j) * lanes + lane
+            row = flows.footprint[at] if kind == LINEAR else constant + mesh.x[j] * (linear + mesh.x[j] * quadratic)
+            if missing:
+                row = 0.0
+            data.row[at], data.weighted_row[at] = row, mesh.wx[j] * row
+            size += mesh.wx[j] * abs(row) * density[j, lane]
+        at = o * lanes + lane
+        data.square[at] = 0.0 if missing else square
+        data.value[at] = 0.0 if missing else value - shift
+        data.theta[at] = 1.0 if missing else flows.theta[lane]
+        size += abs(data.value[at])
+    return size
+
+
+@exact_kernel
+def march(
+    mesh: Mesh,
+    flows: Flows,
+    values: Array,
+    data: Data,
+    state: State,
+    work: Work,
+    progress: Progress,
+    record: Record,
+    earlier: Array,
+    slack: Array,
+    max_iterations: int,
+    first: int,
+    place: Layout,
+    number: Any,
+) -> int:
+    """Take steps, beginning with number ``first``, until one of them does not converge for some flow that still runs.
+
+    ``values`` has the shape (steps, numbers, lanes); ``earlier``, shape (1, n, lanes), is the density before the first. Returns the number of the step that has not converged, or that of all
+    steps.
+    """
+    lanes = progress.active.size
+    steps = record.iterations.shape[0]
+    cold = np.zeros(lanes, dtype=np.bool_)
+    for n in range(first, steps):
+        density, before = record.density[n], record.density[n - 1] if n > 0 else earlier[0]
+        limit, left = max_iterations, 0
+        for lane in range(lanes):
+            progress.active[lane] = 1.0 if record.alive[lane] else 0.0
+            if record.alive[lane]:
+                left += 1
+                if record.warm[lane]:
+                    limit = min(_WARM_ITERATIONS, max_iterations)
+        for attempt in range(2):
+            begin(mesh, flows, density, before, record.warm if attempt == 0 else cold, values[n], data, state, work, number)
+            for lane in range(lanes):
+                progress.iterations[lane] = 0.0
+            iterate(mesh, flows, data, state, work, progress, slack, limit, place, number)
+            left = _note(mesh, flows, data, state, progress, record, slack, n)
+            if left == 0 or limit == max_iterations and not record.warm.any():
+                break
+            limit = max_iterations
+        if left > 0:
+            return n
+        for lane in range(lanes):
+            record.warm[lane] = record.alive[lane]
+    return steps
+
+
+@exact_kernel
+def _note(
+    mesh: Mesh, flows: Flows, data: Data, state: State, progress: Progress, record: Record, slack: Array, step: int
+) -> int:
+    """Write down the flows that have just ended a step or could not; how many could not."""
+    lanes, left = progress.active.size, 0
+    length = mesh.dx * mesh.n
+    for lane in range(lanes):
+        if not record.alive[lane] or record.converged[step, lane]:
+            continue
+        record.converged[step, lane] = progress.active[lane] == 0.0
+        left += progress.active[lane] != 0.0
+        record.iterations[step, lane] = int(progress.iterations[lane])
+        residual = max(
+            progress.mu[lane] / (1.5 * data.mu[lane]),
+            progress.stationarity[lane] / (slack[0] * data.mu[lane] * length),
+            progress.continuity[lane] / (slack[1] * data.mass[lane]),
+            progress.mass[lane] / (slack[2] * data.mass[lane]),
+            progress.data[lane] / (slack[3] * data.size[lane]),
+        )
+        record.residual[step, lane] = flows.tol[lane] * residual
+        for j in range(mesh.n):
+            record.density[step + 1, j, lane] = state.rho[((j + 2) * mesh.levels - 1) * lanes + lane]
+    return left
