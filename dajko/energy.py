@@ -66,6 +66,15 @@ def internal_curvature(u: float, m: float) -> float:
     return float(m * u ** (m - 2.0))
 
 
+@kernel
+def internal_slope_and_curvature(u: float, m: float) -> tuple[float, float]:
+    """U'(u) and U''(u) for u > 0, with one power for both."""
+    if m == 0.0 or m == 1.0 or m == 2.0:
+        return internal_slope(u, m), internal_curvature(u, m)
+    slope = internal_slope(u, m)
+    return slope, (m - 1.0) * slope / u
+
+
 @dataclass(frozen=True)
 class PorousMedium:
     """Internal energy ``U(u) = u^m / (m - 1)`` of the porous medium equation, (5.3).

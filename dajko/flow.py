@@ -85,6 +85,7 @@ class Flow:
         object.__setattr__(self, "density", self.grid.check_density(self.density))
         object.__setattr__(self, "steps", whole_number("steps", self.steps, least=1))
         object.__setattr__(self, "solver", as_solver(self.solver))
+        Problem(self.density, self.energy, self.grid, self.tau)
         rows = None if self.data is None or np.ndim(self.data.values) == 1 else len(np.asarray(self.data.values))
         if rows not in (None, self.steps):
             raise InputError(f"data values must have one row for each of the {self.steps} steps, got {rows}")

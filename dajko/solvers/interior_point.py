@@ -144,9 +144,7 @@ def _march_of(record: Record, status: NDArray[np.int8], lane: int) -> March:
 class _Run:
     """The arrays of flows, or single problems, that march together; empty lanes are copies of the last that do not run."""
 
-    def __init__(
-        self, flows: Sequence[Flow] | Sequence[Problem], steps: int, solver: InteriorPoint, number: Any
-    ) -> None:
+    def __init__(self, flows: Sequence[Flow] | Sequence[Problem], steps: int, solver: InteriorPoint, number: Any) -> None:
         self.solver, self.number, self.grid = solver, number, flows[0].grid
         lanes = WIDTH if number is LANES else 1
         alive = np.arange(lanes) < len(flows)
@@ -207,7 +205,7 @@ class _Run:
             SLACK,
             self.solver.max_iterations,
             first,
-            panels.layout(self.mesh.levels, self.number),
+            panels.layout(self.mesh.levels),
             self.number,
         )
 
@@ -229,9 +227,9 @@ class _Run:
         residuals = {
             "complementarity": progress.mu[0] / (1.5 * data.mu[0]),
             "stationarity": progress.stationarity[0] / (SLACK[0] * data.mu[0] * length),
-            "continuity": progress.continuity[0] / (SLACK[1] * data.mass[0]),
+            "continuity": progress.continuity[0] / (SLACK[1] * self.solver.tol * data.mass[0]),
             "mass": progress.mass[0] / (SLACK[2] * data.mass[0]),
-            "data": progress.data[0] / (SLACK[3] * data.size[0]),
+            "data": progress.data[0] / (SLACK[3] * self.solver.tol * data.size[0]),
         }
         residuals = {name: self.solver.tol * float(value) for name, value in residuals.items()}
         return self._step(0, 0, Path(density, flux), residuals)

@@ -383,7 +383,9 @@ def _total(sums, which, number):
 
         def lanes(sums, which, number):
             p = which * WIDTH
-            even = (load(sums, p, number) + load(sums, p + 4, number)) + (load(sums, p + 2, number) + load(sums, p + 6, number))
+            even = (load(sums, p, number) + load(sums, p + 4, number)) + (
+                load(sums, p + 2, number) + load(sums, p + 6, number)
+            )
             odd = (load(sums, p + 1, number) + load(sums, p + 5, number)) + (
                 load(sums, p + 3, number) + load(sums, p + 7, number)
             )
@@ -435,7 +437,7 @@ def _dot(a, i, b, j, count, number):
 
 
 def _tile_type(shape: Any) -> tuple[int, int, Any]:
-    """Rows, in groups, and columns of a tile, from the type of ``((0,) * rows, (0,) * columns)``; and the type of the tile."""
+    """Rows, in groups, and columns of a tile from the type of ``((0,) * rows, (0,) * columns)``; and that of the tile."""
     rows, columns = (part.count for part in shape)
     return rows, columns, types.UniTuple(_vector, rows * columns)
 
@@ -499,10 +501,8 @@ def _factor(context: Any, builder: Any, kind: Any, array: Any, index: Any, lanes
 
 
 @intrinsic
-def minus_products(
-    typing: Any, tile: Any, factors: Any, first: Any, array: Any, index: Any, shape: Any, number: Any
-) -> Any:
-    """Column c of the tile less ``factors[first + c]`` times the groups of ``array`` that follow one another from ``index``."""
+def minus_products(typing: Any, tile: Any, factors: Any, first: Any, array: Any, index: Any, shape: Any, number: Any) -> Any:
+    """Column c of the tile less ``factors[first + c]`` times the groups of ``array`` from ``index`` on."""
     rows, columns, kind = _tile_type(shape)
     lanes = _in_lanes(number)
 
@@ -520,9 +520,7 @@ def minus_products(
 
 
 @intrinsic
-def minus_earlier_columns(
-    typing: Any, tile: Any, factors: Any, first: Any, stride: Any, shape: Any, number: Any
-) -> Any:
+def minus_earlier_columns(typing: Any, tile: Any, factors: Any, first: Any, stride: Any, shape: Any, number: Any) -> Any:
     """Column c of the tile less ``factors[first + p stride + c]`` times column p, for all p < c, in this order."""
     rows, columns, kind = _tile_type(shape)
 
@@ -556,7 +554,8 @@ def factor_square(
 ) -> Any:
     """``L D L^T`` of a symmetric matrix as wide as a tile: entry (r, c), r >= c, stands at ``index + c leading + r``.
 
-    Writes ``1 / D[c]`` to ``pivots[first + c]`` and ``L[c, p]``, p < c, to ``factors[place + p stride + c]``; the matrix stays.
+    Writes ``1 / D[c]`` to ``pivots[first + c]`` and ``L[c, p]``, p < c, to ``factors[place + p stride + c]``; the matrix
+    stays.
     """
     lanes = _in_lanes(number)
     scale = WIDTH if lanes else 1
@@ -585,6 +584,4 @@ def factor_square(
         return context.get_dummy_value()
 
     integer = types.intp
-    return types.void(
-        matrix, integer, integer, pivots, integer, factors, integer, integer, shape, number
-    ), generate
+    return types.void(matrix, integer, integer, pivots, integer, factors, integer, integer, shape, number), generate

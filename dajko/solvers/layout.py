@@ -199,7 +199,7 @@ def empty_state(m: Mesh, numbers: int, lanes: int) -> State:
 def work_space(m: Mesh, columns: int, number: Any) -> Work:
     """Scratch space for problems on one grid."""
     lanes = WIDTH if number is LANES else 1
-    place = panels.layout(m.levels, number)
+    place = panels.layout(m.levels)
     cells, nodes, panel = m.cells * lanes, m.nodes * lanes, place.columns * place.leading * lanes
     beyond = WIDTH * 2 * lanes
     names = ("v", "flux", "force", "bend", "r", "q", "inverse", "a", "b", "e", "ar", "car", "pull")

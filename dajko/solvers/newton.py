@@ -41,8 +41,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from dajko._numba import exact_kernel
-from dajko.energy import internal_curvature, internal_slope
+from dajko._numba import exact_kernel, inline_kernel
+from dajko.energy import internal_slope_and_curvature
 from dajko.grid import Array
 from dajko.solvers.lanes import (
     accumulate,
@@ -63,7 +63,7 @@ from dajko.solvers.lanes import (
     total,
 )
 from dajko.solvers.layout import Data, Flows, Mesh, Progress, State, Work
-from dajko.solvers.panels import Layout, eliminate, substitute
+from dajko.solvers.panels import NARROW, WIDE, Layout, eliminate, substitute
 
 # How far a Newton step may go towards the boundary of rho > 0 and s > 0.
 _STEP_SHARE = 0.99
@@ -87,7 +87,8 @@ def iterate(
     """Newton steps until every problem has converged, or ``max_iterations``.
 
     ``slack`` holds the bounds of the stopping rule: on stationarity relative to mu times the length of the grid, on
-    continuity and mass relative to the mass, on the data relative to what is measured.
+    continuity relative to the tolerance times the mass, on the mass relative to the mass, on the data relative to the
+    tolerance times what is measured.
     """
     lanes = progress.active.size
     for iteration in range(max_iterations + 1):
@@ -100,9 +101,9 @@ def iterate(
                 done = (
                     progress.mu[lane] <= 1.5 * data.mu[lane]
                     and progress.stationarity[lane] <= slack[0] * data.mu[lane] * length
-                    and progress.continuity[lane] <= slack[1] * data.mass[lane]
+                    and progress.continuity[lane] <= slack[1] * flows.tol[lane] * data.mass[lane]
                     and progress.mass[lane] <= slack[2] * data.mass[lane]
-                    and progress.data[lane] <= slack[3] * data.size[lane]
+                    and progress.data[lane] <= slack[3] * flows.tol[lane] * data.size[lane]
                 )
                 if done:
                     progress.active[lane] = 0.0
@@ -114,25 +115,10 @@ def iterate(
         aim = maximum(load(data.mu, 0, number), load(data.centring, 0, number) * load(progress.mu, 0, number))
         eliminate_densities(mesh, work, state, aim, number)
         observation_columns(mesh, work, columns, number)
-        eliminate(
-            mesh.n,
-            mesh.levels,
-            work.a,
-            work.b,
-            work.e,
-            work.matrix,
-            work.pivots,
-            work.panel,
-            work.factors,
-            work.sides,
-            mesh.cells,
-            1 + columns,
-            place.leading,
-            place.columns,
-            place.stride,
-            place.tile,
-            number,
-        )
+        if place.wide:
+            factorise(mesh, work, columns, place, WIDE, number)
+        else:
+            factorise(mesh, work, columns, place, NARROW, number)
         substitute(
             mesh.n,
             mesh.levels,
@@ -188,9 +174,7 @@ def observe(mesh: Mesh, data: Data, state: State, work: Work, number: Any) -> in
 
 
 @exact_kernel
-def residuals(
-    mesh: Mesh, flows: Flows, data: Data, state: State, work: Work, progress: Progress, number: Any
-) -> None:
+def residuals(mesh: Mesh, flows: Flows, data: Data, state: State, work: Work, progress: Progress, number: Any) -> None:
     """Velocities, ``R1`` and ``R2``, and the sums that the stopping rule looks at."""
     n, levels, nodes, entries = mesh.n, mesh.levels, mesh.nodes, step(number)
     lanes = work.u.size // nodes
@@ -199,8 +183,8 @@ def residuals(
     for j in range(n):
         for lane in range(lanes):
             u = work.u[j * lanes + lane]
-            work.slope[j * lanes + lane] = internal_slope(u, flows.exponent[lane])
-            work.curvature[j * lanes + lane] = internal_curvature(u, flows.exponent[lane])
+            i = j * lanes + lane
+            work.slope[i], work.curvature[i] = internal_slope_and_curvature(u, flows.exponent[lane])
     slope_, curvature, potential, g, y, force, bend = (
         work.slope,
         work.curvature,
@@ -321,10 +305,32 @@ def observation_columns(mesh: Mesh, work: Work, columns: int, number: Any) -> No
             before, middle, here = middle, after, weighted
 
 
+@inline_kernel
+def factorise(mesh: Mesh, work: Work, columns: int, place: Layout, tile: Any, number: Any) -> None:
+    """Eliminate the right-hand side and the columns."""
+    eliminate(
+        mesh.n,
+        mesh.levels,
+        work.a,
+        work.b,
+        work.e,
+        work.matrix,
+        work.pivots,
+        work.panel,
+        work.factors,
+        work.sides,
+        mesh.cells,
+        1 + columns,
+        place.leading,
+        place.columns,
+        place.stride,
+        tile,
+        number,
+    )
+
+
 @exact_kernel
-def border(
-    mesh: Mesh, flows: Flows, data: Data, state: State, work: Work, columns: int, number: Any
-) -> None:
+def border(mesh: Mesh, flows: Flows, data: Data, state: State, work: Work, columns: int, number: Any) -> None:
     """The dense system for ``t``, and its effect on ``d_phi``."""
     n, levels, nodes, cells = mesh.n, mesh.levels, mesh.nodes, mesh.cells
     lanes = work.u.size // nodes
@@ -375,9 +381,7 @@ def solve_dense(matrix: Array, t: Array, size: int, number: Any) -> None:
 
 
 @exact_kernel
-def advance(
-    mesh: Mesh, flows: Flows, state: State, work: Work, columns: int, aim: Any, active: Any, number: Any
-) -> None:
+def advance(mesh: Mesh, flows: Flows, state: State, work: Work, columns: int, aim: Any, active: Any, number: Any) -> None:
     """Recover ``d_rho`` and ``d_s``, find how far the primal and the dual step may go, and take them."""
     n, levels, nodes, entries = mesh.n, mesh.levels, mesh.nodes, step(number)
     first, last = levels, (n + 1) * levels

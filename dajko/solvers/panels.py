@@ -29,7 +29,6 @@ from typing import Any, NamedTuple
 from dajko._numba import exact_kernel
 from dajko.grid import Array
 from dajko.solvers.lanes import (
-    LANES,
     WIDTH,
     dot,
     factor_square,
@@ -47,31 +46,31 @@ from dajko.solvers.lanes import (
 )
 
 
-# Rows of a tile, in groups: enough sums at once to keep the multipliers busy, and no more than there are registers.
-_ROWS_PLAIN, _ROWS_LANES = 2, 4
+# The shapes of a tile, as two tuples of that length: rows, in groups, and columns. Ten sums at once keep the multipliers
+# busy; two widths, because a panel that is no multiple of a tile is filled up.
+NARROW, WIDE = ((0,) * 2, (0,) * 4), ((0,) * 2, (0,) * 5)
 
 
 class Layout(NamedTuple):
-    """Where things lie in the arrays of :func:`eliminate`; all but the tile are counted in numbers."""
+    """Where things lie in the arrays of :func:`eliminate`, counted in numbers."""
 
     leading: int  # distance of two columns of a panel
     columns: int  # columns of a panel: K, filled up to whole tiles
     stride: int  # distance of two rows of the factors L[c, p], c the inner index
-    tile: tuple[tuple[int, ...], tuple[int, ...]]  # two tuples, as long as a tile has rows and columns
+    wide: bool  # whether the tiles are
 
 
-def layout(levels: int, number: Any) -> Layout:
+def layout(levels: int) -> Layout:
     """The layout of panels of so many levels."""
-    width = levels if levels < 4 else min((6, 5, 4), key=lambda columns: -levels % columns)
-    height, rows = (_ROWS_LANES, _ROWS_LANES) if number is LANES else (_ROWS_PLAIN, _ROWS_PLAIN * WIDTH)
+    width = min((5, 4), key=lambda columns: -levels % columns)
     # A tile may reach beyond the last row and a group of factors beyond the last column.
-    leading = 3 * levels + rows + width
-    # A multiple of 64 doubles would put the columns of a tile into the same lines of the cache.
+    leading = 3 * levels + 2 * WIDTH + width
     return Layout(
+        # A multiple of 64 doubles would put the columns of a tile into the same lines of the cache.
         leading=leading + 8 if leading % 64 == 0 else leading,
         columns=-(-levels // width) * width,
         stride=-(-levels // WIDTH) * WIDTH + WIDTH,
-        tile=((0,) * height, (0,) * width),
+        wide=width == 5,
     )
 
 
@@ -110,8 +109,9 @@ def eliminate(
         Scratch: one panel, 0 where S is 0, and three sets of factors.
     sides : array
         Right-hand sides, ``side_length`` apart, laid out like ``a``.
-    leading, columns, stride, tile
+    leading, columns, stride : int
         As :func:`layout` gives them.
+    tile : NARROW or WIDE
     """
     entries = step(number)
     whole = columns * leading
@@ -162,9 +162,7 @@ def eliminate(
                         t, factors, near + p * stride + c, matrix, one + p * leading + levels + row, tile, number
                     )
                 for p in range(max(0, row - 2 * levels), c):
-                    t = minus_products(
-                        t, factors, own + p * stride + c, matrix, here + p * leading + row, tile, number
-                    )
+                    t = minus_products(t, factors, own + p * stride + c, matrix, here + p * leading + row, tile, number)
                 if row < c + width:
                     # The square on the diagonal comes first, because it gives the factors for all rows of these columns.
                     store_tile(matrix, column + row, leading, t, tile, number)

@@ -16,6 +16,7 @@ from dajko import (
     Grid,
     InputError,
     InteriorPoint,
+    Linear,
     PorousMedium,
     Quadratic,
     Sensors,
@@ -23,8 +24,8 @@ from dajko import (
     jko_step,
     measure,
 )
-from dajko.flow import Flow, trajectories, trajectory
-from dajko.solvers import Problem, solve_together
+from dajko.flow import Flow, steps_in_time, trajectories, trajectory
+from dajko.solvers import Problem, solve
 
 from .reference_cases import NAMES, load
 
@@ -49,26 +50,25 @@ def test_reference_minimisers(name, tol, bound):
         np.testing.assert_allclose(step.path.density[1:], case.path, atol=1e-4)
 
 
-def problems():
-    """Eleven problems of one grid: other energies, exponents, data, weights and densities, some without data."""
+def flows():
+    """Eleven flows of one step: other energies, exponents, data, weights and densities, some without data."""
     x = GRID.x
-    starts = [Barenblatt(shift=0.02 * i)(x) for i in range(11)]
     energies = [PME, Energy(PorousMedium(2.5)), Energy(Entropy(), Quadratic(10.0)), Energy(PorousMedium(1.3))]
-    terms = [None if i % 4 == 3 else DataTerm(["mean", "spread"], [0.01 * i, 0.03], 10.0 ** (i - 6)) for i in range(11)]
-    return [Problem(u, energies[i % 4], GRID, TAU, t) for i, (u, t) in enumerate(zip(starts, terms, strict=True))]
+    values = [[np.nan, np.nan] if i % 4 == 3 else [0.01 * i, 0.03] for i in range(11)]
+    terms = [DataTerm(["mean", "spread"], [v], 10.0 ** (i - 6)) for i, v in enumerate(values)]
+    return [Flow(Barenblatt(shift=0.02 * i)(x), energies[i % 4], GRID, TAU, 1, term) for i, term in enumerate(terms)]
 
 
 def test_alone_in_lanes_and_in_any_company_the_result_is_the_same_to_the_last_bit():
-    solver, chosen = InteriorPoint(), problems()
-    alone = [solver.solve(p) for p in chosen]
-    together = solver.solve_many(chosen, [None] * len(chosen))
-    shuffled = solver.solve_many(chosen[::-1], [None] * len(chosen))[::-1]
+    chosen = flows()
+    alone = [InteriorPoint().solve(flow.problem(np.asarray(flow.density), 0)) for flow in chosen]
+    together, shuffled = trajectories(chosen), trajectories(chosen[::-1])[::-1]
     for a, b, c in zip(alone, together, shuffled, strict=True):
-        assert a.status == b.status == c.status == Status.CONVERGED
-        assert a.iterations == b.iterations == c.iterations
+        assert a.status == b.worst_status == c.worst_status == Status.CONVERGED
         for other in (b, c):
-            np.testing.assert_array_equal(a.path.density, other.path.density)
-            np.testing.assert_array_equal(a.path.flux, other.path.flux)
+            assert a.iterations == other.iterations[1]
+            assert a.residual == other.residual[1]
+            np.testing.assert_array_equal(a.density, other.density[1])
 
 
 def test_flows_together_are_the_flows_alone():
@@ -138,10 +138,48 @@ def test_too_few_iterations_fall_back_to_algorithm_1_and_say_so():
     problem = Problem(Barenblatt()(GRID.x), PME, GRID, TAU)
     solver = InteriorPoint(max_iterations=2)
     assert solver.solve(problem).status == Status.NOT_CONVERGED
-    (step,) = solve_together(solver, [problem], [None])
+    step = solve(solver, problem)
     assert step.status == Status.FALLBACK
     assert "pd3o" in step.message
     np.testing.assert_array_equal(step.density, PD3O().solve(problem).density)
+
+
+def test_flows_that_fall_back_do_not_touch_the_others():
+    """The steep ones need more iterations than they get: Algorithm 1 takes these steps, their neighbours march on."""
+    solver = InteriorPoint(max_iterations=10)
+    slopes = [0.0, 1000.0, 50.0, 100.0]
+    chosen = [
+        Flow(Barenblatt()(GRID.x), Energy(PorousMedium(2.0), Linear(slope)), GRID, TAU, 3, None, solver) for slope in slopes
+    ]
+    together = trajectories(chosen)
+    assert [run.worst_status == Status.FALLBACK for run in together] == [False, True, False, False]
+    assert together[1].status.tolist() == [Status.CONVERGED, Status.CONVERGED, Status.FALLBACK, Status.FALLBACK]
+    for run, flow in zip(together, chosen, strict=True):
+        np.testing.assert_array_equal(run.density, trajectories([flow])[0].density)
+
+
+def test_a_flow_that_fails_is_nan_from_there_on_and_the_others_go_on():
+    rows = [[np.nan, np.nan], [0.0, 0.03], [0.0, 0.03], [0.0, 0.03]]
+    broken = [rows[0], [1e160, 1e160], *rows[2:]]
+    chosen = [
+        Flow(Barenblatt()(GRID.x), PME, GRID, TAU, 4, DataTerm(["mean", "spread"], values, 1e-3))
+        for values in (rows, broken)
+    ]
+    good, bad = trajectories(chosen)
+    np.testing.assert_array_equal(good.density, trajectories([chosen[0]])[0].density)
+    assert [Status(s).name for s in bad.status] == ["CONVERGED", "CONVERGED", "FAILED", "PENDING", "PENDING"]
+    np.testing.assert_array_equal(bad.density[:2], good.density[:2])
+    assert np.isnan(bad.density[2:]).all()
+    assert np.isnan(bad.residual[2:]).all()
+
+
+def test_a_march_is_its_steps_one_by_one():
+    data = DataTerm(["expectation", "variance"], np.tile([0.05, 0.06], (5, 1)), 1e-3)
+    flow = Flow(Barenblatt(shift=0.1)(GRID.x), PME, GRID, TAU, 5, data)
+    run = trajectories([flow])[0]
+    for n, step in enumerate(steps_in_time(flow.density, PME, GRID, TAU, 5, data), start=1):
+        np.testing.assert_array_equal(step.density, run.density[n])
+        assert (step.status, step.iterations, step.residual) == (run.status[n], run.iterations[n], run.residual[n])
 
 
 @pytest.mark.parametrize("options", [{"tol": 0.0}, {"tol": 1.0}, {"tol": np.nan}, {"max_iterations": 0}])

@@ -1,0 +1,65 @@
+"""Elimination by panels against a dense solver, for one system and for eight."""
+
+import numpy as np
+import pytest
+
+from dajko.solvers import panels
+from dajko.solvers.lanes import LANES, PLAIN, WIDTH
+
+
+def cells(values, levels):
+    """Values at nodes and levels with ghost nodes around; shape (n, levels, lanes) to (cells, lanes)."""
+    n, _, lanes = values.shape
+    ghosts = np.zeros((levels, lanes))
+    return np.concatenate([ghosts, values.reshape(n * levels, lanes), ghosts, np.zeros((2 * WIDTH, lanes))])
+
+
+def system(n, levels, lanes, sides, seed=0):
+    """The numbers that S is made of, S itself assembled from its definition, and right-hand sides; lanes last."""
+    rng = np.random.default_rng(seed)
+    a, c = rng.uniform(0.1, 1.0, (n, levels, lanes)), rng.standard_normal((n, levels, lanes))
+    c[[0, -1]] = 0.0
+    kinetic = rng.uniform(0.1, 1.0, (n, levels, lanes)) * (c != 0)
+    matrix = np.zeros((lanes, n * levels, n * levels))
+    for j in range(n):
+        for k in range(levels):
+            for lane in range(lanes):
+                ell, p, i = np.zeros(n * levels), np.zeros(n * levels), j * levels + k
+                ell[i] = 1.0
+                if k < levels - 1:
+                    ell[i + 1] = -1.0
+                if 0 < j < n - 1:
+                    p[i + levels], p[i - levels] = 1.0, -1.0
+                    ell -= c[j, k, lane] * p
+                matrix[lane] += a[j, k, lane] * np.outer(ell, ell) + kinetic[j, k, lane] * np.outer(p, p)
+    right = rng.standard_normal((sides, n, levels, lanes))
+    return a, a * c**2 + kinetic, a * c, matrix, right
+
+
+def solve(a, b, e, right, number):
+    n, levels, lanes = a.shape
+    place = panels.layout(levels)
+    room = 4 * WIDTH * lanes
+    matrix = np.zeros(n * place.columns * place.leading * lanes + room)
+    pivots, factors = np.zeros(n * levels * lanes + room), np.zeros(3 * place.columns * place.stride * lanes + room)
+    panel = np.zeros(place.columns * place.leading * lanes + (levels + WIDTH) * lanes + room)
+    flat = [np.ascontiguousarray(cells(v, levels)).reshape(-1) for v in (a, b, e)]
+    sides = np.concatenate([cells(side, levels).reshape(-1) for side in right])
+    length = flat[0].size // lanes
+    arguments = (matrix, pivots, panel, factors, sides, length, len(right))
+    tile = panels.WIDE if place.wide else panels.NARROW
+    panels.eliminate(n, levels, *flat, *arguments, place.leading, place.columns, place.stride, tile, number)
+    panels.substitute(n, levels, matrix, pivots, sides, length, len(right), place.leading, place.columns, number)
+    return sides.reshape(len(right), length, lanes)[:, levels : levels + n * levels]
+
+
+@pytest.mark.parametrize(("n", "levels"), [(5, 1), (6, 2), (5, 3), (7, 4), (9, 5), (5, 7), (6, 8), (12, 10), (5, 17)])
+def test_solution_and_agreement_to_the_last_bit(n, levels):
+    a, b, e, matrix, right = system(n, levels, WIDTH, sides=3)
+    together = solve(a, b, e, right, LANES)
+    for lane in range(WIDTH):
+        expected = np.linalg.solve(matrix[lane], right[..., lane].reshape(3, -1).T).T
+        np.testing.assert_allclose(together[..., lane], expected, rtol=1e-8, atol=1e-10)
+        one = slice(lane, lane + 1)
+        alone = solve(a[..., one], b[..., one], e[..., one], right[..., one], PLAIN)
+        np.testing.assert_array_equal(alone[..., 0], together[..., lane])
