@@ -14,7 +14,7 @@ from dajko.energy import Energy
 from dajko.errors import InputError
 from dajko.grid import Array, Grid, whole_number
 from dajko.observation import DataTerm
-from dajko.solvers import DEFAULT_SOLVER, Problem, Solver, Status, Step, as_solver, solve_together
+from dajko.solvers import DEFAULT_SOLVER, Problem, Solver, Status, Step, as_solver, solve_step, solve_together
 
 
 def jko_step(
@@ -60,7 +60,7 @@ def jko_step(
     >>> step.status.message
     'converged'
     """
-    return as_solver(solver).solve(Problem(density, energy, grid, tau, data))
+    return solve_step(as_solver(solver), Problem(density, energy, grid, tau, data))
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,9 +88,8 @@ class Flow:
         rows = None if self.data is None or np.ndim(self.data.values) == 1 else len(np.asarray(self.data.values))
         if rows not in (None, self.steps):
             raise InputError(f"data values must have one row for each of the {self.steps} steps, got {rows}")
-        # The potential is the same at all steps: evaluated once.
-        fixed = Energy(self.energy.internal, self.energy.potential_on(self.grid))
-        object.__setattr__(self, "energy", fixed)
+        # Potential and interaction are the same at all steps: evaluated once.
+        object.__setattr__(self, "energy", self.energy.on(self.grid))
 
     def problem(self, density: Array, step: int) -> Problem:
         """The problem of one step, counted from 0."""

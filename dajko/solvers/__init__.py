@@ -6,6 +6,7 @@ from typing import Any
 
 from dajko.errors import InputError
 from dajko.solvers.interior_point import InteriorPoint
+from dajko.solvers.majorize import descend, split
 from dajko.solvers.pd3o import PD3O
 from dajko.solvers.problem import Path, Problem, Status, Step
 
@@ -25,6 +26,7 @@ __all__ = [
     "Status",
     "Step",
     "as_solver",
+    "solve_step",
     "solve_together",
 ]
 
@@ -46,6 +48,32 @@ def as_solver(given: str | Solver) -> Solver:
     return given
 
 
+def solve_step(solver: Solver, problem: Problem, warm_start: Any = None) -> Step:
+    """One step by one solver.
+
+    ``interior_point`` knows no interaction. One that is concave on densities of one mass leads to convex steps without
+    interaction; any other is left to Algorithm 1.
+
+    Parameters
+    ----------
+    solver : solver object
+    problem : Problem
+    warm_start : object, optional
+        :attr:`Step.warm_start` of the step before.
+    """
+    if isinstance(solver, PD3O) or problem.interaction is None:
+        return solver.solve(problem, warm_start)
+    if split(problem.interaction).convex is not None:
+        return PD3O().solve(problem, warm_start)
+
+    def solve(convex: Problem, last: Step | None) -> Step:
+        # The method begins at the extrapolation 2 u - before; that is to be the density of the last convex step.
+        before = warm_start if last is None else 2.0 * problem.initial - last.density
+        return solver.solve(convex, before)
+
+    return replace(descend(problem, solve, solver.tol), warm_start=problem.initial)
+
+
 def solve_together(solver: Solver, problems: Sequence[Problem], warm_starts: Sequence[Any]) -> list[Step]:
     """One step of each of several flows on one grid.
 
@@ -61,8 +89,10 @@ def solve_together(solver: Solver, problems: Sequence[Problem], warm_starts: Seq
     """
     if isinstance(solver, PD3O):
         return [solver.solve(p, before) for p, before in zip(problems, warm_starts, strict=True)]
-    alone = len(problems) == 1
-    found = [solver.solve(problems[0], warm_starts[0])] if alone else solver.solve_many(problems, warm_starts)
+    if len(problems) == 1 or any(p.interaction is not None for p in problems):
+        found = [solve_step(solver, p, before) for p, before in zip(problems, warm_starts, strict=True)]
+    else:
+        found = solver.solve_many(problems, warm_starts)
     return [step if step.converged else _fall_back(p, step) for p, step in zip(problems, found, strict=True)]
 
 
