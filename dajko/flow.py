@@ -1,4 +1,4 @@
-"""Algorithm 2: daJKO steps in time."""
+"""Algorithm 2: daJKO steps in time; the loop itself is in :mod:`dajko.movement`."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from dajko.energy import Energy
 from dajko.errors import InputError
 from dajko.grid import Array, Grid, whole_number
+from dajko.movement import minimizing_movements
 from dajko.observation import DataTerm
 from dajko.solvers import DEFAULT_SOLVER, Problem, Solver, Status, Step, as_solver, solve_step, solve_together
 
@@ -113,22 +114,13 @@ def steps_in_time(
 
 
 def _steps_together(flows: Sequence[Flow]) -> Iterator[list[Step]]:
-    """Steps of several flows with one solver and one grid; each list holds a step of every flow that still runs.
+    """Steps of several flows with one solver, one grid and one number of steps; as :func:`minimizing_movements`."""
+    solver = as_solver(flows[0].solver)
 
-    The flows must have the same number of steps. A flow whose step has failed stays as it is and is not listed again.
-    """
-    running = list(range(len(flows)))
-    density = [np.asarray(flow.density) for flow in flows]
-    warm_start: list[Any] = [None] * len(flows)
-    for n in range(flows[0].steps):
-        problems = [flows[i].problem(density[i], n) for i in running]
-        found = solve_together(as_solver(flows[0].solver), problems, [warm_start[i] for i in running])
-        yield found
-        for i, step in zip(running, found, strict=True):
-            density[i], warm_start[i] = step.density, step.warm_start
-        running = [i for i, step in zip(running, found, strict=True) if step.status != Status.FAILED]
-        if not running:
-            return
+    def solve(n: int, running: list[int], states: list[Array], warm_starts: list[Any]) -> list[Step]:
+        return solve_together(solver, [flows[i].problem(u, n) for i, u in zip(running, states, strict=True)], warm_starts)
+
+    return minimizing_movements([np.asarray(flow.density) for flow in flows], flows[0].steps, solve)
 
 
 @dataclass(frozen=True, eq=False)

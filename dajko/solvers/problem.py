@@ -236,6 +236,11 @@ class Step:
         return np.asarray(self.path.density[-1])
 
     @property
+    def state(self) -> Array:
+        """The new density, as minimising movements in any space call it."""
+        return self.density
+
+    @property
     def converged(self) -> bool:
         """Whether the solver met its stopping rule."""
         return self.status == Status.CONVERGED
