@@ -63,7 +63,7 @@ def solve_step(solver: Solver, problem: Problem, warm_start: Any = None) -> Step
     """
     if isinstance(solver, PD3O) or problem.interaction is None:
         return solver.solve(problem, warm_start)
-    if split(problem.interaction).convex is not None:
+    if _left_to_pd3o(problem):
         return PD3O().solve(problem, warm_start)
 
     def solve(convex: Problem, last: Step | None) -> Step:
@@ -72,6 +72,10 @@ def solve_step(solver: Solver, problem: Problem, warm_start: Any = None) -> Step
         return solver.solve(convex, before)
 
     return replace(descend(problem, solve, solver.tol), warm_start=problem.initial)
+
+
+def _left_to_pd3o(problem: Problem) -> bool:
+    return problem.interaction is not None and split(problem.interaction).convex is not None
 
 
 def solve_together(solver: Solver, problems: Sequence[Problem], warm_starts: Sequence[Any]) -> list[Step]:
@@ -93,7 +97,10 @@ def solve_together(solver: Solver, problems: Sequence[Problem], warm_starts: Seq
         found = [solve_step(solver, p, before) for p, before in zip(problems, warm_starts, strict=True)]
     else:
         found = solver.solve_many(problems, warm_starts)
-    return [step if step.converged else _fall_back(p, step) for p, step in zip(problems, found, strict=True)]
+    return [
+        step if step.converged or _left_to_pd3o(p) else _fall_back(p, step)
+        for p, step in zip(problems, found, strict=True)
+    ]
 
 
 def _fall_back(problem: Problem, failed: Step) -> Step:
