@@ -98,8 +98,7 @@ def solve_together(solver: Solver, problems: Sequence[Problem], warm_starts: Seq
     else:
         found = solver.solve_many(problems, warm_starts)
     return [
-        step if step.converged or _left_to_pd3o(p) else _fall_back(p, step)
-        for p, step in zip(problems, found, strict=True)
+        step if step.converged or _left_to_pd3o(p) else _fall_back(p, step) for p, step in zip(problems, found, strict=True)
     ]
 
 
