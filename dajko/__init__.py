@@ -16,17 +16,22 @@ _HOMES = {
     "Entropy": "dajko.energy",
     "Expectation": "dajko.observation",
     "Gaussian": "dajko.profiles",
+    "GaussianKernel": "dajko.interaction",
     "Grid": "dajko.grid",
     "Heat": "dajko.profiles",
     "InputError": "dajko.errors",
     "InteriorPoint": "dajko.solvers",
     "Linear": "dajko.energy",
+    "Logarithmic": "dajko.interaction",
     "Mass": "dajko.observation",
     "Mean": "dajko.observation",
+    "Morse": "dajko.interaction",
     "OrnsteinUhlenbeck": "dajko.profiles",
     "PD3O": "dajko.solvers",
     "PorousMedium": "dajko.energy",
+    "PowerLaw": "dajko.interaction",
     "Quadratic": "dajko.energy",
+    "QuadraticAttraction": "dajko.interaction",
     "Sensors": "dajko.observation",
     "Spread": "dajko.observation",
     "Status": "dajko.solvers",
@@ -47,6 +52,7 @@ if TYPE_CHECKING:
     from dajko.errors import InputError
     from dajko.flow import evolve, jko_step
     from dajko.grid import Grid
+    from dajko.interaction import GaussianKernel, Logarithmic, Morse, PowerLaw, QuadraticAttraction
     from dajko.observation import DataTerm, Expectation, Mass, Mean, Sensors, Spread, Variance, measure
     from dajko.profiles import Barenblatt, Gaussian, Heat, OrnsteinUhlenbeck
     from dajko.solvers import PD3O, InteriorPoint, Status, Step

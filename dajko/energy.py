@@ -1,11 +1,12 @@
-"""Driving energies: internal energy, potential energy; value, first variation and Hessian.
+"""Driving energies: internal, potential and interaction energy; value, first variation and Hessian.
 
 Pietschmann and Schlottbom, (1.6), (4.1) and (4.16)::
 
-    F(u) = sum_j wx_j (U(u_j) + V_j u_j)
+    F(u) = sum_j wx_j (U(u_j) + V_j u_j) + 1/2 sum_ij wx_i wx_j W_ij u_i u_j
 
-The first variation is the gradient in the weighted inner product of space, ``dF/du_j = U'(u_j) + V_j``. (The gradient
-(4.16) on the space-time grid is this divided by the weight of the last level; that factor belongs to the solvers.)
+The first variation is the gradient in the weighted inner product of space, ``dF/du_j = U'(u_j) + V_j + (W * u)_j`` with
+``(W * u)_j = sum_i wx_i W_ij u_i``. (The gradient (4.16) on the space-time grid is this divided by the weight of the last
+level; that factor belongs to the solvers.) Interactions are in :mod:`dajko.interaction`.
 
 One number says which internal energy a kernel works with, the exponent ``m`` of (5.3): ``u^m / (m - 1)`` for ``m > 1``,
 ``u log u`` for ``m = 1``, and none for ``m = 0``.
@@ -23,6 +24,7 @@ from numpy.typing import ArrayLike
 from dajko._numba import kernel
 from dajko.errors import InputError
 from dajko.grid import Array, Grid
+from dajko.interaction import GridInteraction, Interaction, interaction_on
 
 NO_INTERNAL_ENERGY = 0.0
 ENTROPY_EXPONENT = 1.0
@@ -150,7 +152,7 @@ Potential = Callable[[Array], ArrayLike] | ArrayLike
 
 @dataclass(frozen=True, eq=False)
 class Energy:
-    """Driving energy ``F(u) = int U(u) + V u dx``, (1.6) without interaction.
+    """Driving energy ``F(u) = int U(u) + V u dx + 1/2 int int W(x, y) u(x) u(y) dx dy``, (1.6).
 
     Parameters
     ----------
@@ -158,10 +160,14 @@ class Energy:
         Internal energy U.
     potential : callable, array of shape (nx + 1,) or None
         Potential V, evaluated at the nodes of the grid.
+    interaction : named kernel, matrix of shape (nx + 1, nx + 1), callable or None
+        Interaction W: a kernel of :mod:`dajko.interaction`, a symmetric matrix, an even function of an array of differences
+        ``x - y``, or a symmetric function of ``x`` and ``y``.
     """
 
     internal: InternalEnergy | None = None
     potential: Potential | None = None
+    interaction: Interaction | None = None
 
     def __post_init__(self) -> None:
         if self.internal is not None and not isinstance(self.internal, InternalEnergy):
@@ -195,21 +201,38 @@ class Energy:
             raise InputError("potential must be finite at every node of the grid")
         return values
 
+    def interaction_on(self, grid: Grid) -> GridInteraction | None:
+        """The interaction between the nodes, None without one.
+
+        Raises
+        ------
+        InputError
+            If the interaction has the wrong shape, is not finite somewhere, or is not symmetric.
+        """
+        return None if self.interaction is None else interaction_on(self.interaction, grid)
+
+    def on(self, grid: Grid) -> Energy:
+        """The same energy with its potential and its interaction evaluated on a grid, once for all."""
+        return Energy(self.internal, self.potential_on(grid), self.interaction_on(grid))
+
     def value(self, density: ArrayLike, grid: Grid) -> Array:
         """Energy ``F_h`` of (4.1) of densities of shape ``(..., nx + 1)``, shape ``(...)``."""
         u = np.ascontiguousarray(density, dtype=np.float64)
         internal_energy = _internal(u.reshape(-1), self.exponent).reshape(u.shape)
-        return grid.integrate(internal_energy + self.potential_on(grid) * u)
+        local, interaction = grid.integrate(internal_energy + self.potential_on(grid) * u), self.interaction_on(grid)
+        return local if interaction is None else np.asarray(local + interaction.value(u))
 
     def first_variation(self, density: ArrayLike, grid: Grid) -> Array:
-        """``U'(u) + V`` at the nodes, shape ``(nx + 1,)``."""
+        """``U'(u) + V + W * u`` at the nodes, shape ``(nx + 1,)``."""
         u = np.asarray(density, dtype=np.float64)
-        return np.asarray(_internal_slope(u, self.exponent) + self.potential_on(grid))
+        local, interaction = _internal_slope(u, self.exponent) + self.potential_on(grid), self.interaction_on(grid)
+        return np.asarray(local if interaction is None else local + interaction.mean_field(u))
 
-    def hessian_product(self, density: ArrayLike, direction: ArrayLike) -> Array:
-        """Derivative of :meth:`first_variation` in a direction, ``U''(u) h``, shape ``(nx + 1,)``."""
-        u = np.asarray(density, dtype=np.float64)
-        return np.asarray(_internal_curvature(u, self.exponent) * np.asarray(direction, dtype=np.float64))
+    def hessian_product(self, density: ArrayLike, direction: ArrayLike, grid: Grid) -> Array:
+        """Derivative of :meth:`first_variation` in a direction, ``U''(u) h + W * h``, shape ``(nx + 1,)``."""
+        u, h = np.asarray(density, dtype=np.float64), np.asarray(direction, dtype=np.float64)
+        local, interaction = _internal_curvature(u, self.exponent) * h, self.interaction_on(grid)
+        return np.asarray(local if interaction is None else local + interaction.mean_field(h))
 
 
 @kernel

@@ -1,4 +1,4 @@
-"""Algorithm 2: daJKO steps in time."""
+"""Algorithm 2: daJKO steps in time; the loop itself is in :mod:`dajko.movement`."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from dajko.energy import Energy
 from dajko.errors import InputError
 from dajko.grid import Array, Grid, whole_number
+from dajko.movement import minimizing_movements
 from dajko.observation import DataTerm
 from dajko.solvers import DEFAULT_SOLVER, InteriorPoint, Problem, Solver, Status, Step, as_solver, solve, take_over
 
@@ -89,9 +90,8 @@ class Flow:
         rows = None if self.data is None or np.ndim(self.data.values) == 1 else len(np.asarray(self.data.values))
         if rows not in (None, self.steps):
             raise InputError(f"data values must have one row for each of the {self.steps} steps, got {rows}")
-        # The potential is the same at all steps: evaluated once.
-        fixed = Energy(self.energy.internal, self.energy.potential_on(self.grid))
-        object.__setattr__(self, "energy", fixed)
+        # Potential and interaction are the same at all steps: evaluated once.
+        object.__setattr__(self, "energy", self.energy.on(self.grid))
 
     def problem(self, density: Array, step: int) -> Problem:
         """The problem of one step, counted from 0."""
@@ -113,13 +113,12 @@ def steps_in_time(
 
 
 def _steps(flow: Flow) -> Iterator[Step]:
-    density, warm_start = np.asarray(flow.density), None
-    for n in range(flow.steps):
-        step = solve(as_solver(flow.solver), flow.problem(density, n), warm_start)
-        yield step
-        if step.status == Status.FAILED:
-            return
-        density, warm_start = step.density, step.warm_start
+    solver = as_solver(flow.solver)
+
+    def solve_step(n: int, density: Array, warm_start: Any) -> Step:
+        return solve(solver, flow.problem(density, n), warm_start)
+
+    return minimizing_movements(np.asarray(flow.density), flow.steps, solve_step)
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,7 +168,7 @@ def trajectories(flows: Sequence[Flow]) -> list[Trajectory]:
         chosen = [flows[i] for i in members]
         results = [_empty(flow) for flow in chosen]
         solver = as_solver(chosen[0].solver)
-        if isinstance(solver, InteriorPoint):
+        if isinstance(solver, InteriorPoint) and all(flow.energy.interaction is None for flow in chosen):
             for result, run in zip(results, solver.march(chosen, take_over), strict=True):
                 result.density[1:], result.status[1:] = run.density[1:], run.status
                 result.iterations[1:], result.residual[1:] = run.iterations, run.residual

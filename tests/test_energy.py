@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dajko import DoubleWell, Energy, Entropy, Grid, InputError, Linear, PorousMedium, Quadratic
+from dajko import DoubleWell, Energy, Entropy, Grid, InputError, Linear, Logarithmic, Morse, PorousMedium, Quadratic
 
 GRID = Grid(-1.0, 1.5, 30, 1)
 ENERGIES = {
@@ -11,6 +11,9 @@ ENERGIES = {
     "potential": Energy(potential=DoubleWell(2.0, 0.6, 0.1)),
     "entropy": Energy(Entropy()),
     "fokker_planck": Energy(Entropy(), Quadratic(3.0, 0.2)),
+    "chemotaxis": Energy(Entropy(), interaction=Logarithmic(10.0)),
+    "all_three": Energy(PorousMedium(2.5), Quadratic(3.0, 0.2), Morse(3.0, 0.4, 2.0, 0.1)),
+    "matrix": Energy(interaction=np.add.outer(GRID.x, GRID.x)),
     **{f"porous_medium_{m}": Energy(PorousMedium(m), Linear(-0.7)) for m in (1.2, 1.5, 2.0, 2.5, 3.0)},
 }
 
@@ -56,7 +59,7 @@ def test_first_variation_is_the_gradient_of_the_value(name, mass):
 def test_hessian_product_is_the_derivative_of_the_first_variation(name, mass):
     energy, u, h, eps = ENERGIES[name], positive_density(mass), direction(), 1e-5
     difference = (energy.first_variation(u + eps * h, GRID) - energy.first_variation(u - eps * h, GRID)) / (2 * eps)
-    np.testing.assert_allclose(energy.hessian_product(u, h), difference, rtol=1e-7, atol=1e-8)
+    np.testing.assert_allclose(energy.hessian_product(u, h, GRID), difference, rtol=1e-7, atol=1e-8)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +75,7 @@ def test_vacuum(internal, value, slope, curvature):
     u, energy = np.zeros(GRID.nx + 1), Energy(internal)
     assert energy.value(u, GRID) == value
     assert set(energy.first_variation(u, GRID)) == {slope}
-    assert set(energy.hessian_product(u, np.ones_like(u))) == {curvature}
+    assert set(energy.hessian_product(u, np.ones_like(u), GRID)) == {curvature}
 
 
 def test_potentials():

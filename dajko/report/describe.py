@@ -19,6 +19,15 @@ _PROFILES = {
     "values": "given values",
 }
 
+_INTERACTIONS = {
+    "logarithmic": "logarithmic interaction",
+    "quadratic_attraction": "quadratic attraction",
+    "power_law": "interaction by a power law",
+    "gaussian_kernel": "Gaussian interaction",
+    "morse": "Morse interaction",
+    "values": "a given interaction",
+}
+
 
 def describe(study: StudyConfig) -> list[str]:
     """Sentences that say what was run: truth, model, data, sweep and ensemble.
@@ -140,6 +149,10 @@ def _energy(energy: EnergyConfig) -> str:
         form = energy.potential.form
         name = "given" if form == "values" else form.replace("_", " ")
         parts.append(f"a {name} potential{_options(energy.potential, 'form')}")
+    if energy.interaction is not None:
+        parts.append(f"{_INTERACTIONS[energy.interaction.form]}{_options(energy.interaction, 'form')}")
+    if len(parts) > 2:
+        parts = [", ".join(parts[:-1]), parts[-1]]
     return " and ".join(parts) or "no energy"
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
@@ -21,6 +21,7 @@ from dajko.grid import Array, Grid
 from dajko.observation import SPREAD, VARIANCE, DataTerm, operator
 from dajko.solvers import layout, panels
 from dajko.solvers.lanes import LANES, PLAIN, WIDTH
+from dajko.solvers.majorize import descend, local_step
 from dajko.solvers.march import SLACK, Record, march
 from dajko.solvers.problem import Path, Problem, Status, Step
 
@@ -90,7 +91,19 @@ class InteriorPoint:
         warm_start : array of shape (nx + 1,), optional
             The density before the old one: :attr:`Step.warm_start` of the previous step.
         """
+        if problem.interaction is None:
+            return self._solve(problem, warm_start)
+
+        def solve(density: Array, last: Step | None) -> Step:
+            local, stiffness = local_step(problem, density)
+            # A solve begins at the extrapolation 2 u - before, which is to be the density of the last convex step.
+            return self._solve(local, warm_start if last is None else 2.0 * problem.initial - last.density, stiffness)
+
+        return replace(descend(problem, solve, self.tol), warm_start=problem.initial)
+
+    def _solve(self, problem: Problem, warm_start: Array | None, stiffness: float = 0.0) -> Step:
         run = _Run([problem], 1, self, PLAIN)
+        run.flows.stiffness[0] = stiffness
         if warm_start is not None:
             run.record.warm[0] = True
             run.before[0] = warm_start[:, None]
@@ -98,7 +111,7 @@ class InteriorPoint:
         return run.step()
 
     def march(self, flows: Sequence[Flow], take_over: Callable[[Problem, Step], Step]) -> list[March]:
-        """All steps of flows with the same grid, the same number of steps and of measured numbers.
+        """All steps of flows without interaction, with the same grid, the same number of steps and of measured numbers.
 
         Parameters
         ----------
@@ -167,6 +180,7 @@ class _Run:
         self.flows = layout.Flows(
             tau=np.array([flow.tau for flow in filled], dtype=np.float64),
             exponent=np.array([flow.energy.exponent for flow in filled]),
+            stiffness=np.zeros(lanes),
             potential=potential.reshape(-1),
             kind=kind,
             footprint=footprint.reshape(-1),

@@ -50,6 +50,7 @@ class Flows(NamedTuple):
 
     tau: Array  # one a problem
     exponent: Array  # one a problem
+    stiffness: Array  # one a problem, c of an internal energy c u^2 / 2 besides U
     potential: Array  # nodes
     kind: NDArray[np.int64]  # numbers, shared
     footprint: Array  # numbers of nodes

@@ -184,8 +184,9 @@ def residuals(mesh: Mesh, flows: Flows, data: Data, state: State, work: Work, pr
         for lane in range(lanes):
             u = work.u[j * lanes + lane]
             i = j * lanes + lane
-            work.slope[i], work.curvature[i] = internal_slope_and_curvature(u, flows.exponent[lane])
-    slope_, curvature, potential, g, y, force, bend = (
+            slope, bend = internal_slope_and_curvature(u, flows.exponent[lane])
+            work.slope[i], work.curvature[i] = slope + flows.stiffness[lane] * u, bend + flows.stiffness[lane]
+    slope_, curvature, potential, g, y, force, bend_ = (
         work.slope,
         work.curvature,
         flows.potential,
@@ -195,11 +196,11 @@ def residuals(mesh: Mesh, flows: Flows, data: Data, state: State, work: Work, pr
         work.bend,
     )
     for j in range(n):
-        slope = load(slope_, j, number) + load(potential, j, number)
+        pulled = load(slope_, j, number) + load(potential, j, number)
         for o in range(numbers):
-            slope += load(g, o * nodes + j, number) * load(y, o, number)
-        store(force, (j + 2) * levels - 1, tau * slope, number)
-        store(bend, (j + 2) * levels - 1, tau * load(curvature, j, number), number)
+            pulled += load(g, o * nodes + j, number) * load(y, o, number)
+        store(force, (j + 2) * levels - 1, tau * pulled, number)
+        store(bend_, (j + 2) * levels - 1, tau * load(curvature, j, number), number)
     rho_, s_, phi, v_, flux = state.rho, state.s, state.phi, work.v, work.flux
     speed, time, space, inside, after_first, before_last = (
         mesh.speed,

@@ -45,7 +45,6 @@ from dajko.solvers.lanes import (
     store_tile,
 )
 
-
 # The shapes of a tile, as two tuples of that length: rows, in groups, and columns. Ten sums at once keep the multipliers
 # busy; two widths, because a panel that is no multiple of a tile is filled up.
 NARROW, WIDE = ((0,) * 2, (0,) * 4), ((0,) * 2, (0,) * 5)

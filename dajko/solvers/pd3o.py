@@ -26,7 +26,7 @@ Two parts of E cannot always be taken explicitly, as printed, because L is too l
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
@@ -47,6 +47,7 @@ from dajko.solvers.constraints import (
     weights,
     zero_dual,
 )
+from dajko.solvers.majorize import convex_step, descend, is_convex
 from dajko.solvers.problem import Objective, Path, Problem, Status, Step, energy_gradient, energy_value
 from dajko.solvers.proximal_maps import project_dual, prox_action, prox_action_internal
 
@@ -119,6 +120,9 @@ class PD3O:
     def solve(self, problem: Problem, warm_start: tuple[Path, Dual] | None = None) -> Step:
         """Solve one daJKO step.
 
+        The gradient of an interaction is taken explicitly. Where that does not converge, or ends above the objective of
+        staying at rest, as may happen with an interaction that is not convex, :mod:`dajko.solvers.majorize` takes the step.
+
         Parameters
         ----------
         problem : Problem
@@ -130,14 +134,33 @@ class PD3O:
         InputError
             If given steps violate ``lambda sigma |AA*| < 1`` or ``lambda < 2 / L``.
         """
-        grid, steps = problem.grid, self.steps(problem)
-        path, dual = _cold_start(problem) if warm_start is None else warm_start
+        step = self._solve(problem, warm_start)
+        if is_convex(problem) or (step.converged and problem.value(step.path) <= problem.value(problem.at_rest)):
+            return step
+
+        def solve(density: Array, last: Step | None) -> Step:
+            return self._solve(convex_step(problem, density), warm_start if last is None else last.warm_start)
+
+        found = descend(problem, solve, self.tol)
+        iterations = step.iterations + found.iterations
+        return replace(found, iterations=iterations, message=f"pd3o did not descend; in its place {found.message}")
+
+    def _solve(self, problem: Problem, warm_start: tuple[Path, Dual] | None) -> Step:
+        """Algorithm 1, with the gradient of the interaction taken explicitly, convex or not."""
+        grid, steps, objective = problem.grid, self.steps(problem), problem.objective
+        interaction = problem.interaction
+        if interaction is not None:
+            # The iterates do not keep the mass, and W may reward that: only what W does to densities of one mass counts.
+            potential = objective.potential + interaction.potential(float(grid.integrate(problem.initial)))
+            objective = objective._replace(potential=potential, interaction=interaction.centred * grid.wx)
+        # A first step starts at rest. (Algorithm 2 prints zeros instead, which costs twice the iterations.)
+        path, dual = (problem.at_rest, zero_dual(grid)) if warm_start is None else warm_start
         path = Path(path.density.copy(), path.flux.copy())
         dual = Dual._make(part.copy() for part in dual)
         if dual.data.size != steps.data.size:
             dual = dual._replace(data=np.zeros(steps.data.size))
         iterations, converged, residuals = _iterate(
-            problem.objective,
+            objective,
             problem.tau,
             problem.initial,
             path.density,
@@ -174,11 +197,13 @@ class PD3O:
         norm = operator_norm(problem.grid)
         internal_explicit = problem.energy.exponent >= _LEAST_SMOOTH_EXPONENT
         internal, data = lipschitz_bounds(problem)
-        internal = internal if internal_explicit else 0.0
+        model = internal if internal_explicit else 0.0
+        if problem.interaction is not None:
+            model += problem.tau * problem.interaction.norm / problem.grid.wt_metric[-1]
         wanted = 0.2 if self.primal_step is None else self.primal_step
-        in_dual = self.data_step == "dual" or (self.data_step == "auto" and wanted * (internal + data) > 1.0)
+        in_dual = self.data_step == "dual" or (self.data_step == "auto" and wanted * (model + data) > 1.0)
         in_dual = in_dual and problem.objective.data.size > 0
-        bound = 2.0 / max(internal if in_dual else internal + data, 1e-300)
+        bound = 2.0 / max(model if in_dual else model + data, 1e-300)
         norm *= 1.0 + _DATA_SHARE * in_dual
 
         primal = wanted
@@ -201,12 +226,6 @@ class PD3O:
         return Steps(
             primal, dual, dual * _DATA_SHARE * norm / (np.maximum(rows, 1e-300) * max(rows.size, 1)), internal_explicit
         )
-
-
-def _cold_start(problem: Problem) -> tuple[Path, Dual]:
-    """The old density at all levels, at rest. (Algorithm 2 prints zeros instead, which costs twice the iterations.)"""
-    density = np.repeat(problem.initial[None], problem.grid.nt + 1, axis=0)
-    return Path(density, np.zeros_like(density)), zero_dual(problem.grid)
 
 
 def _data_row_norms(problem: Problem) -> Array:
@@ -257,9 +276,9 @@ def _iterate(
     next_dual = Dual(dual.continuity.copy(), dual.boundary.copy(), dual.mass.copy(), dual.initial.copy(), dual.data.copy())
     new_rho, new_m, start = np.empty(n), np.empty(n), np.empty(n)
     gradient, new_gradient = np.empty(n), np.empty(n)
-    data_gradient, misfit = np.empty(n), np.empty(objective.data.size)
-    energy = energy_value(objective, rho[nt], misfit)
-    energy_gradient(objective, rho[nt], misfit, with_internal, data_explicit, gradient)
+    data_gradient, misfit, mean_field = np.empty(n), np.empty(objective.data.size), np.empty(n)
+    energy = energy_value(objective, rho[nt], misfit, mean_field)
+    energy_gradient(objective, rho[nt], misfit, mean_field, with_internal, data_explicit, gradient)
     change_primal, change_dual, change_energy = math.inf, math.inf, math.inf
     iterations, converged = 0, False
 
@@ -319,8 +338,8 @@ def _iterate(
             primal_change += w.metric[k] * change
             primal_size += w.metric[k] * size
 
-        new_energy = energy_value(objective, rho[nt], misfit)
-        energy_gradient(objective, rho[nt], misfit, with_internal, data_explicit, new_gradient)
+        new_energy = energy_value(objective, rho[nt], misfit, mean_field)
+        energy_gradient(objective, rho[nt], misfit, mean_field, with_internal, data_explicit, new_gradient)
         for j in range(n):
             bar_rho[nt, j] += lam * weight * (gradient[j] - new_gradient[j])
         gradient, new_gradient = new_gradient, gradient

@@ -24,6 +24,7 @@ from dajko._numba import kernel
 from dajko.energy import Energy, internal, internal_slope
 from dajko.errors import InputError
 from dajko.grid import Array, Grid
+from dajko.interaction import GridInteraction, add_mean_field
 from dajko.observation import DataTerm, Operator, add_gradient, observe, operator
 
 
@@ -73,15 +74,25 @@ class Objective(NamedTuple):
     operator: Operator
     data: Array  # (numbers,)
     inverse_theta: float  # 0 without data
+    interaction: Array  # (nx + 1, nx + 1), W_ij wx_j; (0, 0) without interaction
 
 
 @kernel
-def energy_value(objective: Objective, u: Array, misfit: Array) -> float:
-    """``E_h(u)``; ``misfit``, shape ``(numbers,)``, receives ``B_h(u) - v``."""
+def energy_value(objective: Objective, u: Array, misfit: Array, mean_field: Array) -> float:
+    """``E_h(u)``.
+
+    ``misfit``, shape ``(numbers,)``, receives ``B_h(u) - v``, and ``mean_field``, shape ``(nx + 1,)``, the sum of potential
+    and interaction ``V + W * u``.
+    """
     wx = objective.operator.wx
     total = 0.0
     for j in range(u.size):
         total += wx[j] * (internal(u[j], objective.exponent) + objective.potential[j] * u[j])
+        mean_field[j] = objective.potential[j]
+    if objective.interaction.size > 0:
+        add_mean_field(objective.interaction, u, mean_field)
+        for j in range(u.size):
+            total += 0.5 * wx[j] * u[j] * (mean_field[j] - objective.potential[j])
     if objective.data.size > 0:
         observe(objective.operator, u, misfit)
         for i in range(misfit.size):
@@ -91,13 +102,15 @@ def energy_value(objective: Objective, u: Array, misfit: Array) -> float:
 
 
 @kernel
-def energy_gradient(objective: Objective, u: Array, misfit: Array, with_internal: bool, with_data: bool, out: Array) -> None:
+def energy_gradient(
+    objective: Objective, u: Array, misfit: Array, mean_field: Array, with_internal: bool, with_data: bool, out: Array
+) -> None:
     """Gradient of ``E_h`` at ``u`` in the weighted inner product of space, with or without two of its parts.
 
-    ``misfit`` is what :func:`energy_value` left there.
+    ``misfit`` and ``mean_field`` are what :func:`energy_value` left there.
     """
     for j in range(u.size):
-        out[j] = objective.potential[j]
+        out[j] = mean_field[j]
     if with_internal:
         for j in range(u.size):
             out[j] += internal_slope(u[j], objective.exponent)
@@ -153,12 +166,24 @@ class Problem:
             operator(() if data is None else data.observations, self.grid),
             np.zeros(0) if data is None else np.asarray(data.values, dtype=np.float64),
             0.0 if data is None else 1.0 / float(data.theta),
+            np.zeros((0, 0)) if self.interaction is None else self.interaction.weighted,
         )
+
+    @cached_property
+    def interaction(self) -> GridInteraction | None:
+        """The interaction between the nodes, None without one."""
+        return self.energy.interaction_on(self.grid)
 
     def combined_energy(self, density: ArrayLike) -> float:
         """``E_h`` of section 4.2, data term included, without the factor tau."""
         u = np.ascontiguousarray(density, dtype=np.float64)
-        return float(energy_value(self.objective, u, np.empty(self.objective.data.size)))
+        return float(energy_value(self.objective, u, np.empty(self.objective.data.size), np.empty(u.size)))
+
+    @property
+    def at_rest(self) -> Path:
+        """The old density at all levels, with no flux: feasible, and where every solver may begin."""
+        density = np.repeat(self.initial[None], self.grid.nt + 1, axis=0)
+        return Path(density, np.zeros_like(density))
 
     def value(self, path: Path) -> float:
         """The objective that a step minimises; infinite where a flux leaves vacuum."""
@@ -209,6 +234,11 @@ class Step:
     def density(self) -> Array:
         """The new density, shape ``(nx + 1,)``."""
         return np.asarray(self.path.density[-1])
+
+    @property
+    def state(self) -> Array:
+        """The new density, as minimising movements in any space call it."""
+        return self.density
 
     @property
     def converged(self) -> bool:

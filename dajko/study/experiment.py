@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from dajko import distance, profiles
 from dajko import energy as energies
+from dajko import interaction as interactions
 from dajko.errors import InputError
 from dajko.flow import Flow, Trajectory, trajectories, trajectory
 from dajko.grid import Array, Grid
@@ -24,6 +26,8 @@ from dajko.study.ingredients import (
     EnergyConfig,
     ExactTruth,
     InitialConfig,
+    InteractionConfig,
+    MatrixConfig,
     PD3OConfig,
     PorousMediumConfig,
     PotentialConfig,
@@ -47,8 +51,15 @@ _POTENTIALS: dict[str, Callable[..., Callable[[Array], Array]]] = {
     "linear": energies.Linear,
 }
 
+_INTERACTIONS: dict[str, Callable[..., interactions.NamedKernel]] = {
+    "logarithmic": interactions.Logarithmic,
+    "quadratic_attraction": interactions.QuadraticAttraction,
+    "power_law": interactions.PowerLaw,
+    "gaussian_kernel": interactions.GaussianKernel,
+    "morse": interactions.Morse,
+}
 
-# The densities of one member may take 2 GB.
+# The densities of one member, or its interaction, may take 2 GB.
 _MOST_NUMBERS = 2**28
 
 
@@ -94,7 +105,7 @@ def build(study: StudyConfig, prefix: str) -> Experiment:
     Raises
     ------
     InputError
-        If the densities, the potential or the sensors do not fit the grid.
+        If the densities, the energy or the sensors do not fit the grid.
     """
     grid, energy, initial = _model(study, prefix)
     content = study.model_dump_json(include={"truth", "grid", "time", "observations"})
@@ -124,7 +135,7 @@ def check(study: StudyConfig, prefix: str) -> None:
     Raises
     ------
     InputError
-        If the densities, the potential or the sensors do not fit the grid, or given steps of the solver do not fit the
+        If the densities, the energy or the sensors do not fit the grid, or given steps of the solver do not fit the
         energy.
     """
     _check_size(study, prefix)
@@ -135,7 +146,7 @@ def check(study: StudyConfig, prefix: str) -> None:
     else:
         own_grid, own_energy = _truth_grid(study, study.truth), _energy(study.truth.energy)
         own_initial = _density(study.truth.initial, own_grid, f"{prefix}.truth.initial")
-        _check_potential(study.truth.energy, own_grid, f"{prefix}.truth.energy.potential")
+        _check_energy(study.truth.energy, own_grid, f"{prefix}.truth.energy")
         _observations(study, grid, prefix)
         own_problem = Problem(own_initial, own_energy, own_grid, study.time.tau / study.truth.substeps)
         _check_steps(study.truth.solver, own_problem, f"{prefix}.truth.solver")
@@ -170,21 +181,27 @@ def _check_steps(config: SolverConfig, problem: Problem, where: str) -> None:
 
 def _model(study: StudyConfig, prefix: str) -> tuple[Grid, energies.Energy, Array]:
     grid, energy = _grid(study), _energy(study.model.energy)
-    _check_potential(study.model.energy, grid, f"{prefix}.model.energy.potential")
+    _check_energy(study.model.energy, grid, f"{prefix}.model.energy")
     initial = _density(study.model.initial, grid, f"{prefix}.model.initial")
     if study.model.mass is not None:
         initial = initial * (study.model.mass / float(grid.integrate(initial)))
     return grid, energy, initial
 
 
-def _check_potential(config: EnergyConfig, grid: Grid, where: str) -> None:
+def _check_energy(config: EnergyConfig, grid: Grid, where: str) -> None:
     if isinstance(config.potential, ArrayConfig):
-        _check_length(config.potential.values, grid, where)
-    try:
-        with np.errstate(over="ignore", invalid="ignore"):
-            _energy(config).potential_on(grid)
-    except InputError as error:
-        raise InputError(f"{where}: {error}") from None
+        _check_length(config.potential.values, grid, f"{where}.potential")
+    if config.interaction is not None and (grid.nx + 1) ** 2 > _MOST_NUMBERS:
+        raise InputError(
+            f"{where}.interaction: the grid must have at most {math.isqrt(_MOST_NUMBERS)} nodes, got {grid.nx + 1}; "
+            "see grid.nx"
+        )
+    for part in ("potential", "interaction"):
+        try:
+            with np.errstate(over="ignore", invalid="ignore"):
+                getattr(_energy(config), f"{part}_on")(grid)
+        except InputError as error:
+            raise InputError(f"{where}.{part}: {error}") from None
 
 
 def _check_length(values: list[float], grid: Grid, where: str) -> None:
@@ -334,13 +351,23 @@ def _energy(config: EnergyConfig) -> energies.Energy:
             internal = energies.PorousMedium(config.internal.m)
         else:
             internal = energies.Entropy()
-    return energies.Energy(internal, None if config.potential is None else _potential(config.potential))
+    return energies.Energy(
+        internal,
+        None if config.potential is None else _potential(config.potential),
+        None if config.interaction is None else _interaction(config.interaction),
+    )
 
 
 def _potential(config: PotentialConfig) -> energies.Potential:
     if isinstance(config, ArrayConfig):
         return np.array(config.values)
     return _POTENTIALS[config.form](**config.model_dump(exclude={"form"}))
+
+
+def _interaction(config: InteractionConfig) -> interactions.Interaction:
+    if isinstance(config, MatrixConfig):
+        return config.values
+    return _INTERACTIONS[config.form](**config.model_dump(exclude={"form"}))
 
 
 def _profile(config: ProfileConfig, where: str) -> profiles.Profile:

@@ -85,15 +85,80 @@ class ArrayConfig(Strict):
     values: Annotated[list[FiniteFloat], Field(min_length=1)]
 
 
+class LogarithmicConfig(Strict):
+    """Interaction chi / pi log |x - y|: chemotaxis."""
+
+    form: Literal["logarithmic"]
+    chi: FiniteFloat
+    core: NonNegative = Field(0.0, description="Distance below which the logarithm is smoothed.")
+
+
+class QuadraticAttractionConfig(Strict):
+    """Interaction strength (x - y)^2 / 2."""
+
+    form: Literal["quadratic_attraction"]
+    strength: FiniteFloat = 1.0
+
+
+class PowerLawConfig(Strict):
+    """Interaction strength (|x - y|^a / a - |x - y|^b / b), with a the attraction and b the repulsion."""
+
+    form: Literal["power_law"]
+    attraction: Annotated[FiniteFloat, Field(gt=-1)] = 2.0
+    repulsion: Annotated[FiniteFloat, Field(gt=-1)] | None = 1.0
+    strength: FiniteFloat = 1.0
+
+    @model_validator(mode="after")
+    def _attraction_reaches_further(self) -> PowerLawConfig:
+        if self.repulsion is not None and not self.attraction > self.repulsion:
+            raise PydanticCustomError(
+                "power_law",
+                "attraction must be greater than repulsion, got {a} and {b}",
+                {"a": self.attraction, "b": self.repulsion},
+            )
+        return self
+
+
+class GaussianKernelConfig(Strict):
+    """Interaction -strength exp(-(x - y)^2 / (2 width^2))."""
+
+    form: Literal["gaussian_kernel"]
+    strength: FiniteFloat = 1.0
+    width: Positive = 0.1
+
+
+class MorseConfig(Strict):
+    """Interaction -strength exp(-|x - y| / width) + repulsion exp(-|x - y| / repulsion_width)."""
+
+    form: Literal["morse"]
+    strength: FiniteFloat = 1.0
+    width: Positive = 0.2
+    repulsion: FiniteFloat = 0.0
+    repulsion_width: Positive = 0.1
+
+
+class MatrixConfig(Strict):
+    """Interaction given at the pairs of nodes of the grid."""
+
+    form: Literal["values"]
+    values: Annotated[list[list[FiniteFloat]], Field(min_length=1)]
+
+
 InternalConfig = Annotated[PorousMediumConfig | EntropyConfig, Field(discriminator="kind")]
 PotentialConfig = Annotated[QuadraticConfig | DoubleWellConfig | LinearConfig | ArrayConfig, Field(discriminator="form")]
 
+InteractionConfig = Annotated[
+    LogarithmicConfig | QuadraticAttractionConfig | PowerLawConfig | GaussianKernelConfig | MorseConfig | MatrixConfig,
+    Field(discriminator="form"),
+]
+
 
 class EnergyConfig(Strict):
-    """Driving energy F(u) = int U(u) + V u dx."""
+    """Driving energy F(u) = int U(u) + V u dx + 1/2 int int W(x, y) u(x) u(y) dx dy."""
 
     internal: InternalConfig | None = Field(None, description="Internal energy U.")
     potential: PotentialConfig | None = Field(None, description="Potential V.")
+    interaction: InteractionConfig | None = Field(None, description="Interaction W.")
 
 
 # --- densities ------------------------------------------------------------------------------------------------------------

@@ -368,8 +368,10 @@ def estimated_seconds(study: StudyConfig) -> float:
     if study.solver.name == "pd3o":
         # Some 16000 iterations a step at nx = 100, of 7 ns a node.
         return study.time.count * 160.0 * study.grid.nx * nodes * 7e-9
-    # Some 8 Newton iterations a step; elimination goes with the square of the bandwidth 2 nt.
-    return study.time.count * 8.0 * nodes * (20e-9 + 0.3e-9 * study.grid.nt**2)
+    # Some 8 Newton iterations a step, and ten times that in the convex steps that an interaction takes; elimination goes
+    # with the square of the bandwidth 2 nt.
+    iterations = 8.0 if study.model.energy.interaction is None else 80.0
+    return study.time.count * iterations * nodes * (20e-9 + 0.3e-9 * study.grid.nt**2)
 
 
 def _block_size(study: StudyConfig, cells: int) -> int:

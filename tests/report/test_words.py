@@ -89,7 +89,11 @@ def test_every_ingredient_can_be_described():
             "initial": {"profile": "gaussian", "std": 0.05},
         },
         "model": {
-            "energy": {"potential": {"form": "double_well", "distance": 0.5}},
+            "energy": {
+                "internal": {"kind": "porous_medium", "m": 3.0},
+                "potential": {"form": "double_well", "distance": 0.5},
+                "interaction": {"form": "power_law", "attraction": 4.0, "strength": 0.5},
+            },
             "initial": {"profile": "values", "values": [0.0, 1.0, 2.0, 1.0, 0.0]},
             "mass": 2.0,
         },
@@ -104,7 +108,8 @@ def test_every_ingredient_can_be_described():
     assert "solved with the entropy and a quadratic potential (stiffness 2) from a Gaussian (std 0.05)" in text
     assert "on twice as many cells in space and with 2 substeps in each step" in text
     assert (
-        "The model has a double well potential (distance 0.5) and starts from given values, rescaled to the mass 2" in text
+        "The model has the energy of porous medium (m = 3), a double well potential (distance 0.5) and interaction by a "
+        "power law (attraction 4, strength 0.5) and starts from given values, rescaled to the mass 2" in text
     )
     assert "Measured: mass and 1 sensor of width 0.1, at every 2 steps from step 3 on, with noise as swept" in text
     assert "Swept: together noise.level (0, 0.1) and solver.tol (10⁻⁴, 10⁻⁵). 2 members at each point." in text

@@ -13,12 +13,14 @@ from dajko import (
     Grid,
     InputError,
     PorousMedium,
+    PowerLaw,
     Quadratic,
     Sensors,
     Status,
     measure,
 )
 from dajko.distance import l1
+from dajko.interaction import interaction_on
 from dajko.observation import operator
 from dajko.solvers import Problem
 from dajko.solvers.constraints import Dual, apply, apply_adjoint, operator_norm, weights, zero_dual
@@ -104,6 +106,11 @@ STEPS = {
     "with_potential": (Energy(PorousMedium(2.5), Quadratic(30.0, -0.1)), None),
     "expectation": (Energy(PorousMedium(2.0)), DataTerm(["expectation"], [0.0], 1 / 200)),
     "both_moments": (Energy(PorousMedium(2.0)), DataTerm(["expectation", "variance"], [0.0, 0.045], 1 / 200)),
+    # Centred, as Algorithm 1 is given every interaction, so that this one is as printed.
+    "interaction": (
+        Energy(PorousMedium(2.0), Quadratic(3.0), interaction_on(PowerLaw(2.0, 0.5, 40.0), Grid(-0.5, 0.7, 16, 3)).centred),
+        DataTerm(["mass"], [1.7], 0.05),
+    ),
     "no_internal_energy": (Energy(potential=Quadratic(10.0)), DataTerm(["mass"], [1.7], 0.05)),
 }
 
@@ -311,6 +318,21 @@ def test_unbounded_curvature_goes_to_the_proximal_map(internal):
     problem = porous_medium()
     assert PD3O().steps(problem).internal_explicit
     assert not PD3O().steps(Problem(problem.initial, Energy(internal), problem.grid, TAU)).internal_explicit
+
+
+def test_an_interaction_shortens_the_step():
+    """L is tau / wt times the largest stretch of W * u, whatever constant W may have."""
+    problem = porous_medium()
+    local, _ = lipschitz_bounds(problem)
+    for strength, constant in ((4e4, 0.0), (4e4, 1e6), (0.0, 1e6)):
+        energy = Energy(PorousMedium(2.0), interaction=lambda r, s=strength, c=constant: s * np.abs(r) + c)
+        strong = Problem(problem.initial, energy, problem.grid, TAU)
+        lipschitz = local + TAU / problem.grid.wt_metric[-1] * strong.interaction.norm
+        # |r| is twice the fundamental solution of d2/dx2, whose least eigenvalue is (pi / 1.4)^2.
+        assert strong.interaction.norm == pytest.approx(2 * strength * (1.4 / np.pi) ** 2, rel=1e-3, abs=1e-6)
+        assert PD3O().steps(strong).primal == pytest.approx(min(0.2, 1 / lipschitz))
+        with pytest.raises(InputError, match="where L is the Lipschitz constant"):
+            PD3O(primal_step=2.01 / lipschitz).steps(strong)
 
 
 def test_a_single_given_step_sets_the_other():

@@ -79,9 +79,9 @@ def test_energy_gradient_by_parts(with_internal, with_data):
     """What the kernels read is the sum of the public gradients."""
     u = random_density()
     objective = Problem(u, ENERGY, GRID, 0.01, DATA).objective
-    misfit, gradient = np.empty(2), np.empty_like(u)
-    energy_value(objective, u, misfit)
-    energy_gradient(objective, u, misfit, with_internal, with_data, gradient)
+    misfit, mean_field, gradient = np.empty(2), np.empty_like(u), np.empty_like(u)
+    energy_value(objective, u, misfit, mean_field)
+    energy_gradient(objective, u, misfit, mean_field, with_internal, with_data, gradient)
     expected = (ENERGY if with_internal else Energy(potential=ENERGY.potential)).first_variation(u, GRID)
     if with_data:
         expected = expected + DATA.gradient(u, GRID)

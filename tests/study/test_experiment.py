@@ -9,6 +9,7 @@ from dajko import distance, flow, measure, profiles
 from dajko.energy import Energy, Entropy, PorousMedium, Quadratic
 from dajko.errors import InputError
 from dajko.grid import Grid
+from dajko.interaction import GaussianKernel, Logarithmic, Morse, PowerLaw, QuadraticAttraction
 from dajko.observation import DataTerm, Sensors
 from dajko.solvers import PD3O, Status
 from dajko.study import experiment
@@ -16,6 +17,12 @@ from dajko.study.config import StudyConfig
 from dajko.study.experiment import TruthError, build, check, simulate
 from dajko.study.parse import parse
 
+KERNELS = {
+    "quadratic_attraction": QuadraticAttraction,
+    "power_law": PowerLaw,
+    "gaussian_kernel": GaussianKernel,
+    "morse": Morse,
+}
 SENSORS = {"sensors": {"positions": [-0.2, 0.1], "width": 0.15}}
 
 
@@ -286,6 +293,54 @@ def test_energies_and_solver_options(built):
     assert quadratic.potential == Quadratic(3.0, 0.2)
 
 
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ({"form": "logarithmic", "chi": 10, "core": 0.1}, Logarithmic(10.0, 0.1)),
+        ({"form": "quadratic_attraction", "strength": 2.0}, QuadraticAttraction(2.0)),
+        ({"form": "power_law", "attraction": 4.0, "repulsion": 0.5, "strength": 3.0}, PowerLaw(4.0, 0.5, 3.0)),
+        ({"form": "power_law", "repulsion": None}, PowerLaw(2.0, None)),
+        ({"form": "gaussian_kernel", "strength": -1.0, "width": 0.2}, GaussianKernel(-1.0, 0.2)),
+        ({"form": "morse", "repulsion": 2.0}, Morse(repulsion=2.0)),
+        ({"form": "values", "values": np.add.outer(np.arange(11.0), np.arange(11.0)).tolist()}, None),
+        *[({"form": form}, kernel()) for form, kernel in KERNELS.items()],
+    ],
+    ids=str,
+)
+def test_interactions(built, config, expected):
+    """The same names and defaults in YAML as in Python."""
+    e = built({"model.energy.interaction": config})
+    if expected is None:
+        assert e.energy.interaction == config["values"]
+    else:
+        assert e.energy.interaction == expected
+    assert e.energy.interaction_on(e.grid).matrix.shape == (11, 11)
+
+
+def test_a_study_of_chemotaxis_runs(built):
+    """The truth with chi = 2 against a model with chi = 10, both with the default solver."""
+    energy = {"internal": {"kind": "entropy"}, "interaction": {"form": "logarithmic", "chi": 10.0}}
+    initial = {"profile": "gaussian", "std": 0.2, "mass": 2.8}
+    truth = {"internal": {"kind": "entropy"}, "interaction": {"form": "logarithmic", "chi": 2.0}}
+    e = built(
+        {
+            "grid": {"left": -1.0, "right": 1.0, "nx": 40, "nt": 2},
+            "time": {"tau": 1e-3, "steps": 3},
+            "truth": {"kind": "solve", "energy": truth, "initial": initial},
+            "model": {"energy": energy, "initial": initial},
+            "solver": {"name": "interior_point"},
+            "theta": np.inf,
+        }
+    )
+    row = simulate(e, np.random.default_rng(3))
+    assert row["status"] == Status.CONVERGED
+    # d/dt of int x^2 u is 2 M - chi M^2 / pi: positive for chi = 2, negative for 10.
+    before, after, true = (e.grid.integrate(e.grid.x**2 * u) for u in (e.initial, row["density"][-1], row["truth"][-1]))
+    assert after < before < true
+    assert true - after == pytest.approx((10 - 2) * 2.8**2 / np.pi * 3e-3, rel=0.15)
+    assert row["energy"] == pytest.approx(e.energy.value(row["density"], e.grid), rel=1e-12)
+
+
 def test_simulate_is_the_flow_and_its_distances(built):
     """Everything that a cell stores, computed again with the public functions."""
     e = built({"observations": {"operators": ["mean", SENSORS, "spread"], "every": 2}, "theta": 1e-2})
@@ -367,6 +422,14 @@ TOO_MANY = "the densities of one member must be at most 268435456 numbers"
             "model.energy.potential: potential must be finite",
         ),
         (
+            {"model.energy.interaction": {"form": "values", "values": [[1.0, 2.0], [2.0, 1.0]]}},
+            "model.energy.interaction: interaction must have the shape (11, 11) on this grid, got (2, 2)",
+        ),
+        (
+            {"grid.nx": 20_000, "grid.nt": 1, "model.energy.interaction": {"form": "morse"}},
+            "model.energy.interaction: the grid must have at most 16384 nodes, got 20001; see grid.nx",
+        ),
+        (
             {"observations.operators": ["mean", *sensors([0.0, 0.71], 0.1)]},
             "observations.operators.1: sensors.positions must lie in [-0.7, 0.7], got 0.71",
         ),
@@ -408,6 +471,11 @@ def test_check_finds_what_does_not_fit(tiny, changes, message):
             "energy",
             {"potential": {"form": "values", "values": [1.0] * 3}},
             "truth.energy.potential.values: must be 25 numbers",
+        ),
+        (
+            "energy",
+            {"interaction": {"form": "values", "values": [[1.0]]}},
+            "truth.energy.interaction: interaction must have the shape (25, 25) on this grid, got (1, 1)",
         ),
         ("nx", 10**9, TOO_MANY),
         ("nt", 10**9, TOO_MANY),
