@@ -9,7 +9,7 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib import ticker
+from matplotlib import patheffects, ticker
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -63,7 +63,8 @@ def _bars(axes: Axes, figures: Sequence[Result]) -> None:
                 ratio = times_faster(chosen["pd3o"].seconds, r.seconds)[0]
                 top = max(high, default[0].milliseconds if default else high)
                 text = f"{ratio:.0f}" if ratio >= 9.5 else f"{ratio:.1f}"
-                axes.annotate(text, (x, top), (0, 4), textcoords="offset points", ha="center", fontsize=8)
+                label = axes.annotate(text, (x, top), (0, 4), textcoords="offset points", ha="center", fontsize=8)
+                label.set_path_effects([patheffects.withStroke(linewidth=2.0, foreground="white")])
     axes.set_yscale("log")
     axes.set_ylim(bottom, 6.0 * max(r.milliseconds for r in figures))
     axes.yaxis.set_major_formatter(ticker.FuncFormatter(lambda v, _: f"{v:g}"))
@@ -79,16 +80,16 @@ def _bars(axes: Axes, figures: Sequence[Result]) -> None:
 
 def _lines(axes: Axes, points: Sequence[Point], axis: str) -> None:
     sizes: list[int] = []
+    labels: list[tuple[float, str, str]] = []
     for name, linestyle in zip(dict.fromkeys(p.figure for p in points), _LINES, strict=False):
         for lanes, style in _STYLES.items():
             chosen = along(points, name, lanes, axis)
             sizes, times = [int(getattr(p, axis)) for p in chosen], [p.milliseconds for p in chosen]
             axes.plot(sizes, times, linestyle=linestyle, markersize=3.5, **style)
-            text = f"{name}: {exponent(chosen, axis):.2f}"
-            axes.annotate(text, (sizes[-1], times[-1]), (6, 0), textcoords="offset points", va="center", fontsize=8)
+            labels.append((times[-1], f"{name}: {exponent(chosen, axis):.2f}", style["color"]))
     linear = 0.6 * min(p.milliseconds for p in points) * np.array(sizes) / sizes[0]
     axes.plot(sizes, linear, color=GREY, linewidth=1.0)
-    axes.annotate("linear", (sizes[-1], linear[-1]), (6, 0), textcoords="offset points", va="center", fontsize=8, color=GREY)
+    labels.append((float(linear[-1]), "linear", GREY))
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xlim(0.85 * sizes[0], sizes[-1] * (sizes[-1] / sizes[0]) ** 0.4)
@@ -99,4 +100,14 @@ def _lines(axes: Axes, points: Sequence[Point], axis: str) -> None:
     axes.set_xlabel({"nx": "$N_x$", "nt": "$N_t$"}[axis])
     axes.set_ylabel("ms a step")
     if axis == "nx":
-        axes.set_title("With the grid; figure: exponent", loc="left")
+        axes.set_title("Growth; figure: exponent", loc="left")
+    _end_labels(axes, sizes[-1], sorted(labels))
+
+
+def _end_labels(axes: Axes, x: float, labels: Sequence[tuple[float, str, str]]) -> None:
+    """Texts at the ends of lines on a logarithmic axis, from below, moved up where they would overlap."""
+    low, high = axes.get_ylim()
+    apart, last = (high / low) ** 0.075, 0.0
+    for y, text, color in labels:
+        last = max(y, last * apart)
+        axes.annotate(text, (x, last), (6, 0), textcoords="offset points", va="center", fontsize=8, color=color)
