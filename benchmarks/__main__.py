@@ -81,14 +81,14 @@ def _console() -> Console:
 
 
 def _measure(part: str, quick: bool, results: Results) -> None:
-    rounds, steps = (2, 4) if quick else (5, STEPS)
+    rounds, steps = (2, 4) if quick else (7, STEPS)
     if part == "iteration":
         results.iteration = iteration.measure(rounds)
     elif part == "figures":
         results.figures = [r for name in NAMES for r in solvers.measure(name, rounds, steps)]
     elif part == "scaling":
         nx, nt = (scaling.NX[:2], scaling.NT[:2]) if quick else (scaling.NX, scaling.NT)
-        results.scaling = [p for name in scaling.FIGURES for p in scaling.measure(name, rounds, steps, nx, nt)]
+        results.scaling = [p for name in scaling.FIGURES for p in scaling.measure(name, min(rounds, 5), steps, nx, nt)]
     else:
         results.study = study.throughput(*((200, 1) if quick else (4000, 2)))
 

@@ -107,6 +107,7 @@ def _lines(axes: Axes, points: Sequence[Point], axis: str) -> None:
 def _end_labels(axes: Axes, x: float, labels: Sequence[tuple[float, str, str]]) -> None:
     """Texts at the ends of lines on a logarithmic axis, from below, moved up where they would overlap."""
     low, high = axes.get_ylim()
+    axes.set_ylim(low, high * (high / low) ** 0.1)
     apart, last = (high / low) ** 0.075, 0.0
     for y, text, color in labels:
         last = max(y, last * apart)

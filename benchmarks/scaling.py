@@ -17,6 +17,7 @@ from dajko.flow import Flow, trajectories
 # The easiest of the figures and the hardest.
 FIGURES = ("5.1", "5.5")
 NX, NT = (100, 200, 400, 800), (10, 20, 40)
+_MEMBERS = 8
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def measure(name: str, rounds: int, steps: int = STEPS, nx: Sequence[int] = NX, 
     for size in sizes:
         alone = figure(name, grid(*size), steps)
         flows[f"alone {size}"] = size, [alone]
-        flows[f"lanes {size}"] = size, ensemble(name, grid(*size), steps)
+        flows[f"lanes {size}"] = size, ensemble(name, grid(*size), steps, _MEMBERS)
         (run,) = trajectories([alone])
         quality[size] = float(run.iterations[1:].mean()), largest_l1(run.density, exact_flow(alone), alone.grid)
     contestants = {key: Contestant(partial(trajectories, many), steps * len(many)) for key, (_, many) in flows.items()}
