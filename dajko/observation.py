@@ -11,6 +11,7 @@ quadratic polynomial in x.
 
 from __future__ import annotations
 
+import copy
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
@@ -351,7 +352,11 @@ class DataTerm:
         row = values[step] if values.ndim == 2 else values
         if math.isinf(self.theta) or np.isnan(row).any():
             return None
-        return DataTerm(self.observations, row, self.theta)
+        if values.ndim == 1:
+            return self
+        one = copy.copy(self)  # what has been checked need not be checked at every step
+        object.__setattr__(one, "values", row)
+        return one
 
     def measure(self, density: ArrayLike, grid: Grid) -> Array:
         """``B_h`` of a density of shape ``(nx + 1,)``, shape ``(numbers,)``."""

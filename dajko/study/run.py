@@ -49,8 +49,10 @@ class StudyReport:
         Cells computed by this run; the others were there.
     missing : int
         Cells that this run should have computed and could not.
-    seconds, solver_seconds : float
-        Wall time of the run, and time in the solver, summed over the workers.
+    seconds : float
+        Wall time of the run.
+    busy_seconds, solver_seconds : float
+        Time that the workers spent on blocks, and the part of it in the solver, summed over the workers.
     """
 
     study: str
@@ -60,6 +62,7 @@ class StudyReport:
     computed: int
     missing: int
     seconds: float
+    busy_seconds: float
     solver_seconds: float
 
     @property
@@ -134,6 +137,7 @@ def run_study(
             computed=sum(r.block.stop - r.block.start for r in reports),
             missing=sum(b.stop - b.start for b in _share(store, slab, config.slabs)),
             seconds=time.monotonic() - started,
+            busy_seconds=sum(r.seconds for r in reports),
             solver_seconds=sum(r.solver_seconds for r in reports),
         )
         if slab is None and not report.pending and not (directory / SUMMARY).exists():

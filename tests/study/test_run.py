@@ -210,6 +210,7 @@ def test_a_complete_study_leaves_a_summary_and_a_log(tmp_path, tiny, address):
     assert sorted(p.name for p in directory.iterdir()) == sorted([".locks", "cells.zarr", SUMMARY, "run.log"])
     assert report.seconds > 0
     assert report.solver_seconds == pytest.approx(view.solve_time.sum().item())
+    assert report.solver_seconds < report.busy_seconds
 
 
 def test_a_summary_that_was_not_written_is_written_by_the_next_run(tmp_path, tiny, computed):
