@@ -77,7 +77,7 @@ def validate(file: Path) -> int:
       dajko validate config/config.yaml
     Exit code: 0 valid, 2 bad input.
     """
-    from dajko.study.store import estimated_seconds
+    from dajko.study.layout import estimated_seconds
 
     for plan in _plans(file, ()):
         cells = len(plan.points) * plan.members
@@ -105,8 +105,8 @@ def run(file: Path, studies: tuple[str, ...], results: Path | None, workers: int
     Exit code: 0 done, 1 some members failed or are missing, 2 bad input.
     """
     from dajko.study.parse import read_studies
+    from dajko.study.prepare import inspect
     from dajko.study.run import run_study
-    from dajko.study.store import inspect
 
     plans = _plans(file, studies)
     config = read_studies(file)
@@ -196,7 +196,7 @@ def _plans(file: Path, names: tuple[str, ...]) -> list[Any]:
 
 
 def _study_directories(directory: Path) -> list[Path]:
-    from dajko.study.store import CELLS
+    from dajko.study.layout import CELLS
 
     if not directory.is_dir():
         raise InputError(f"{directory}: there is no such directory")

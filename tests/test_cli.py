@@ -20,7 +20,8 @@ from dajko.cli import main
 from dajko.study.config import StudyConfig
 from dajko.study.members import make_plan
 from dajko.study.parse import parse
-from dajko.study.store import CellStore, prepare
+from dajko.study.prepare import prepare
+from dajko.study.store import CellStore
 
 DAJKO = [sys.executable, "-c", "from dajko.cli import main; main(prog_name='dajko')"]
 

@@ -16,8 +16,9 @@ from dajko.grid import Grid
 from dajko.observation import DataTerm
 from dajko.solvers import PD3O, InteriorPoint, Status
 from dajko.study.experiment import Experiment, build, simulate_many
+from dajko.study.layout import FIELDS, VARIABLES
 from dajko.study.members import Plan, make_plan
-from dajko.study.store import FIELDS, VARIABLES, Block, CellStore
+from dajko.study.store import Block, CellStore
 
 
 @dataclass(frozen=True)

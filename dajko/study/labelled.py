@@ -12,8 +12,9 @@ import xarray as xr
 import zarr
 
 from dajko.errors import InputError
+from dajko.study.layout import FIELDS, OBSERVATION, SUMMARY, TIME, VARIABLES, X, flags
 from dajko.study.members import dimension_name
-from dajko.study.store import FIELDS, OBSERVATION, SUMMARY, TIME, VARIABLES, CellStore, X, cells_path, flags
+from dajko.study.store import CellStore, cells_path
 
 
 def open_study(path: str | Path) -> xr.Dataset | xr.DataTree:

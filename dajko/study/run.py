@@ -24,10 +24,12 @@ from dajko.study.cluster import open_cluster
 from dajko.study.config import ClusterConfig, LocalCluster, SchedulerAddress, StudyConfig
 from dajko.study.experiment import check
 from dajko.study.labelled import write_summary
+from dajko.study.layout import FAILURES, MANIFEST, SUMMARY
 from dajko.study.members import Plan, make_plan
 from dajko.study.parse import parse, plain
+from dajko.study.prepare import inspect, prepare
 from dajko.study.progress import StudyProgress, logged
-from dajko.study.store import FAILURES, MANIFEST, SUMMARY, Block, CellStore, cells_path, inspect, prepare
+from dajko.study.store import Block, CellStore, cells_path
 
 # Blocks under way for each worker: one computing, one waiting.
 _WINDOW = 2

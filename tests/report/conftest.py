@@ -10,7 +10,7 @@ from dajko.study.experiment import build, simulate
 from dajko.study.labelled import write_summary
 from dajko.study.members import make_plan, operator_labels
 from dajko.study.parse import parse
-from dajko.study.store import prepare
+from dajko.study.prepare import prepare
 
 # What the changes of a test leave as it is; cells cost milliseconds.
 _BASE = {

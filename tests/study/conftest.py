@@ -7,7 +7,7 @@ from dajko.study.cluster import open_cluster
 from dajko.study.config import LocalCluster, StudyConfig
 from dajko.study.members import make_plan
 from dajko.study.parse import parse
-from dajko.study.store import prepare
+from dajko.study.prepare import prepare
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,9 @@ from dajko.errors import InputError
 from dajko.solvers import Status
 from dajko.study.block import run_block
 from dajko.study.labelled import decode, encode, open_cells, open_study, open_summary, write_summary
-from dajko.study.store import SUMMARY, VARIABLES, CellStore, prepare
+from dajko.study.layout import SUMMARY, VARIABLES
+from dajko.study.prepare import prepare
+from dajko.study.store import CellStore
 
 PRODUCT = {"sweep": {"theta": [1e-2, 1e-3, math.inf], "noise.level": [0.0, 0.2]}, "block": 4}
 

@@ -21,8 +21,9 @@ from dajko.solvers import Status
 from dajko.study.cluster import open_cluster
 from dajko.study.config import LocalCluster, SchedulerAddress
 from dajko.study.labelled import open_summary
+from dajko.study.layout import FAILURES, MANIFEST, NOT_REPRODUCIBLE, SUMMARY, VARIABLES
 from dajko.study.run import finish, run_study
-from dajko.study.store import FAILURES, MANIFEST, NOT_REPRODUCIBLE, SUMMARY, VARIABLES, CellStore
+from dajko.study.store import CellStore
 
 # Eight cells at four points, of which one member has no data at every other step.
 STUDY = {"sweep": {"theta": [1e-3, math.inf], "noise.level": [0.0, 0.1]}, "ensemble.members": 2, "observations.every": 2}
@@ -408,8 +409,8 @@ def test_two_slabs_complete_a_store(tmp_path, tiny, address, reference):
 @pytest.mark.parametrize("slabs", [3, 8, 20])
 def test_slabs_share_the_blocks(tmp_path, make, slabs):
     """Every block belongs to exactly one slab, also where there are more slabs than blocks."""
+    from dajko.study.prepare import prepare
     from dajko.study.run import _share
-    from dajko.study.store import prepare
 
     store = prepare(tmp_path / "one", make({**STUDY, "block": 1, "sweep": {"grid.nx": [8, 10], "theta": [1.0, 2.0]}}))
     shares = [_share(store, slab, slabs) for slab in range(slabs)]

@@ -15,19 +15,9 @@ from dajko.errors import InputError
 from dajko.solvers import Status
 from dajko.study.block import run_block
 from dajko.study.config import StudyConfig, study_hash
-from dajko.study.store import (
-    CELLS,
-    FAILURES,
-    MANIFEST,
-    SUMMARY,
-    VARIABLES,
-    Block,
-    CellStore,
-    cells_path,
-    estimated_seconds,
-    inspect,
-    prepare,
-)
+from dajko.study.layout import CELLS, FAILURES, MANIFEST, SUMMARY, VARIABLES, estimated_seconds
+from dajko.study.prepare import inspect, prepare
+from dajko.study.store import Block, CellStore, cells_path
 
 SWEEP = {"sweep": {"theta": [1e-3, math.inf], "noise.relative": [True, False]}, "block": 5}
 
@@ -371,7 +361,7 @@ def test_an_interrupted_change_loses_nothing(tmp_path, make, monkeypatch, moves)
 
 
 def test_a_store_is_made_whole_or_not_at_all(tmp_path, make, monkeypatch):
-    from dajko.study import store as module
+    from dajko.study import create as module
 
     def stop(*_, **__):
         raise KeyboardInterrupt
