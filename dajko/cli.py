@@ -94,9 +94,12 @@ def validate(file: Path) -> int:
 @click.argument("studies", nargs=-1, metavar="[STUDY]...")
 @click.option("--results", type=click.Path(path_type=Path), help="Directory for the stores; by default what FILE says.")
 @click.option("--workers", type=click.IntRange(min=1), help="Local processes, in place of the cluster of FILE.")
+@click.option("--recompute", is_flag=True, help="Compute all cells anew; the stores that are there go to previous/.")
 @_answered
-def run(file: Path, studies: tuple[str, ...], results: Path | None, workers: int | None) -> int:
+def run(file: Path, studies: tuple[str, ...], results: Path | None, workers: int | None, recompute: bool) -> int:
     """Run the studies in FILE, or only those named. Computes what is missing; the stores land in DIR/<study>/.
+
+    A store that does not fit its study, because of another grid, say, is left alone, and the differences are named.
 
     \b
     Examples:
@@ -112,10 +115,10 @@ def run(file: Path, studies: tuple[str, ...], results: Path | None, workers: int
     config = read_studies(file)
     directory = results or Path(config.results)
     for plan in plans:
-        inspect((directory / plan.name).absolute(), plan)
+        inspect((directory / plan.name).absolute(), plan, recompute)
     bad = 0
     for plan in plans:
-        report = run_study(plan.study, directory / plan.name, workers or config.cluster)
+        report = run_study(plan.study, directory / plan.name, workers or config.cluster, recompute=recompute)
         bad += report.failed + report.pending
         click.echo(f"{directory / plan.name}: {_sentence(report.counts)}, {report.computed} computed now")
     click.echo(f"Figures and tables: dajko report {directory}")
@@ -150,6 +153,26 @@ def status(directory: Path, as_json: bool) -> int:
         content["counts"]["converged"] + content["counts"]["fallback"] == content["cells"] for content in found.values()
     )
     return DONE if complete else SOME_FAILED
+
+
+@main.command()
+@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
+@_answered
+def migrate(directory: Path) -> int:
+    """Bring the stores in DIR to the schema version of this dajko. Computes nothing; the old stores go to previous/.
+
+    \b
+    Example:
+      dajko migrate results
+    Exit code: 0 done, 2 bad input.
+    """
+    from dajko.study.migrate import migrate_study
+
+    for study in _study_directories(directory):
+        before, after = migrate_study(study)
+        done = "is up to date" if before == after else f"migrated from version {before} to {after}"
+        click.echo(f"{study}: {done}")
+    return DONE
 
 
 @main.command()
@@ -196,13 +219,16 @@ def _plans(file: Path, names: tuple[str, ...]) -> list[Any]:
 
 
 def _study_directories(directory: Path) -> list[Path]:
-    from dajko.study.layout import CELLS
+    from dajko.study.layout import CELLS, NEW
+
+    def holds(study: Path) -> bool:
+        return (study / CELLS).exists() or (study / NEW).exists()
 
     if not directory.is_dir():
         raise InputError(f"{directory}: there is no such directory")
-    if (directory / CELLS).exists():
+    if holds(directory):
         return [directory]
-    found = sorted(path.parent for path in directory.glob(f"*/{CELLS}"))
+    found = sorted(path for path in directory.iterdir() if holds(path))
     if not found:
         raise InputError(f"{directory}: holds no study; give a results directory or the directory of a study")
     return found

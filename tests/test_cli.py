@@ -77,7 +77,7 @@ COMMANDS = sorted(main.commands)
 
 
 def test_the_commands():
-    assert COMMANDS == ["report", "run", "status", "validate"]
+    assert COMMANDS == ["migrate", "report", "run", "status", "validate"]
 
 
 @pytest.mark.parametrize("command", [[], *([c] for c in COMMANDS)], ids=str)
@@ -465,7 +465,24 @@ def test_results_below_a_file(refused, write, tmp_path):
     )
 
 
-@pytest.mark.parametrize("command", ["status", "report"])
+def test_results_that_do_not_fit_are_refused_and_recomputed_on_request(refused, invoke, write, tmp_path):
+    assert invoke("run", write({"sweep": None})).exit_code == 0
+    lines = refused("run", write({"sweep": None, "grid.nx": 12}))
+    assert lines[0] == f"{tmp_path}/results/one: does not fit the study: grid.nx: the store has 10, the study has 12"
+    assert len(lines) == 2
+    assert "--recompute" in lines[1]
+    result = invoke("run", write({"sweep": None, "grid.nx": 12}), "--recompute")
+    assert (result.exit_code, result.stdout.splitlines()[0]) == (0, "results/one: 3 members: 3 converged, 3 computed now")
+    assert len(list((tmp_path / "results" / "one" / "previous").glob("*/cells.zarr"))) == 1
+
+
+def test_a_wider_study_computes_what_is_new(invoke, write):
+    assert invoke("run", write({"sweep": {"theta": [1e-3]}})).exit_code == 0
+    result = invoke("run", write({"sweep": {"theta": [1e-3, 1e-2]}, "ensemble.members": 4}))
+    assert result.stdout.splitlines()[0] == "results/one: 8 members: 8 converged, 5 computed now"
+
+
+@pytest.mark.parametrize("command", ["status", "report", "migrate"])
 def test_directories_without_a_study(refused, tmp_path, command):
     assert refused(command, "nowhere") == ["nowhere: there is no such directory"]
     (tmp_path / "file").write_text("x")

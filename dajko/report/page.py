@@ -170,6 +170,7 @@ def _provenance(attributes: dict[str, Any]) -> list[tuple[str, str]]:
         ("created", str(attributes.get("created", ""))),
         ("commit", f"{commit}{dirty}" if commit else ""),
         ("study hash", str(attributes.get("study_hash", ""))),
+        ("numerical code", str(attributes.get("code", ""))),
         ("Python", str(attributes.get("python_version", ""))),
         ("packages", ", ".join(f"{name} {version}" for name, version in packages.items())),
     ]

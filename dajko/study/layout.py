@@ -8,12 +8,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from zarr.codecs import Crc32cCodec, ZstdCodec
+
 from dajko.solvers.lanes import WIDTH
 from dajko.study.config import StudyConfig
 
 CELLS, SUMMARY, MANIFEST, FAILURES = "cells.zarr", "summary.zarr", "study.done.json", "failures.jsonl"
+# A store that is made whole and has not taken its place yet.
+NEW = f".{CELLS}.new"
 # Where Snakemake's jobs say which of the slabs of a study they have finished.
 SLABS = "slabs"
+
+# How chunks are written: the checksum last, over the bytes of the file.
+CODECS = (ZstdCodec(level=0), Crc32cCodec())
 
 # A chunk holds at most this many bytes of the largest variable.
 _LARGEST_CHUNK = 32_000_000
@@ -30,6 +37,10 @@ class Variable:
 
 
 TIME, X, OBSERVATION = "time", "x", "observation"
+# Coordinates along ``cell`` that every store has.
+ID, ORDER, MEMBER, SEED_KEY = "cell_id", "order", "member", "seed_key"
+# The order of a cell that the study does not ask for any more.
+NOT_ASKED = -1
 
 VARIABLES: dict[str, Variable] = {
     "density": Variable((TIME, X), "f8", "density of the daJKO flow"),
@@ -46,6 +57,7 @@ VARIABLES: dict[str, Variable] = {
     "residual": Variable((TIME,), "f8", "residual of the stopping rule"),
     "step_status": Variable((TIME,), "i1", "how each step ended"),
     "solve_time": Variable((), "f8", "time spent in the solver", "s"),
+    "setting": Variable((), "i2", "which of the settings of the store made the cell; 0: the study's own"),
     "status": Variable((), "i1", "how the cell ended"),
 }
 

@@ -10,21 +10,21 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from distributed import Client, Future, as_completed
-from filelock import FileLock, Timeout
 
 from dajko.errors import InputError
 from dajko.study.block import BlockReport, run_block, warm_up
 from dajko.study.cluster import open_cluster
-from dajko.study.config import ClusterConfig, LocalCluster, SchedulerAddress, StudyConfig
+from dajko.study.config import ClusterConfig, LocalCluster, SchedulerAddress, StudyConfig, study_hash
 from dajko.study.experiment import check
 from dajko.study.labelled import write_summary
 from dajko.study.layout import FAILURES, MANIFEST, SUMMARY
+from dajko.study.locks import entrance, holders, writing
 from dajko.study.members import Plan, make_plan
 from dajko.study.parse import parse, plain
 from dajko.study.prepare import inspect, prepare
@@ -33,8 +33,6 @@ from dajko.study.store import Block, CellStore, cells_path
 
 # Blocks under way for each worker: one computing, one waiting.
 _WINDOW = 2
-
-_LOCKS = ".locks"
 
 
 @dataclass(frozen=True)
@@ -81,6 +79,7 @@ def run_study(
     cluster: ClusterConfig | str | int | None = None,
     *,
     slab: int | None = None,
+    recompute: bool = False,
     quiet: bool = False,
 ) -> StudyReport:
     """Run a study, or what is missing of it.
@@ -95,6 +94,8 @@ def run_study(
         The address of a scheduler, or the number of local processes; by default one for each core.
     slab : int, optional
         Compute only this one of ``study.slabs`` shares.
+    recompute : bool
+        Compute all cells anew, also if the store does not fit the study; what is there is kept under ``previous/``.
     quiet : bool
         Show no progress.
 
@@ -105,7 +106,8 @@ def run_study(
     Raises
     ------
     InputError
-        If the study is not valid, the directory cannot be used, or the cluster does not answer.
+        If the study is not valid, the directory cannot be used, its store does not fit the study, or the cluster does not
+        answer.
 
     Notes
     -----
@@ -117,12 +119,14 @@ def run_study(
     config = study if isinstance(study, StudyConfig) else parse(StudyConfig, plain(study), f"studies.{directory.name}")
     plan = make_plan(directory.name, config)
     check_plan(plan)
-    inspect(directory, plan)
+    inspect(directory, plan, recompute)
     if slab is not None and not 0 <= slab < config.slabs:
         raise InputError(f"slab must be at least 0 and less than {config.slabs}, got {slab}")
-    with _locked(directory, config, slab):
-        with FileLock(directory / _LOCKS / "store"):
-            store = prepare(directory, plan)
+    with ExitStack() as stack:
+        with entrance(directory):
+            stack.enter_context(writing(directory, slab or 0, 1 if slab is None else config.slabs))
+            _check_alone(directory, plan, recompute)
+            store = prepare(directory, plan, recompute)
         blocks = _share(store, slab, config.slabs)
         if blocks:
             (directory / MANIFEST).unlink(missing_ok=True)
@@ -133,8 +137,8 @@ def run_study(
             study_hash=store.hash,
             cells=store.size,
             counts=store.counts(),
-            computed=sum(r.block.stop - r.block.start for r in reports),
-            missing=sum(b.stop - b.start for b in _share(store, slab, config.slabs)),
+            computed=sum(r.cells for r in reports),
+            missing=_cells(store, _share(store, slab, config.slabs)),
             seconds=time.monotonic() - started,
             solver_seconds=sum(r.solver_seconds for r in reports),
         )
@@ -207,20 +211,11 @@ def _cluster(given: ClusterConfig | str | int | None) -> ClusterConfig:
     return given
 
 
-@contextmanager
-def _locked(directory: Path, config: StudyConfig, slab: int | None) -> Iterator[None]:
-    """Keep a second run out of the same cells; a run of all cells locks all slabs."""
-    try:
-        (directory / _LOCKS).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{directory}: cannot be written: {error.strerror or error}") from None
-    with ExitStack() as stack:
-        for i in range(config.slabs) if slab is None else [slab]:
-            try:
-                stack.enter_context(FileLock(directory / _LOCKS / f"slab-{i}", timeout=0))
-            except Timeout:
-                raise InputError(f"{directory}: another run is writing this study; wait for it or stop it") from None
-        yield
+def _check_alone(directory: Path, plan: Plan, recompute: bool) -> None:
+    """Refuse to change which cells a store has while jobs of other slabs write it."""
+    store = inspect(directory, plan, recompute)
+    if len(holders(directory)) > 1 and (recompute or (store is not None and store.hash != study_hash(plan.study))):
+        raise InputError(f"{directory}: another run is writing this study as it was; wait for it or stop it")
 
 
 def _share(store: CellStore, slab: int | None, slabs: int) -> list[Block]:
@@ -233,8 +228,13 @@ def _share(store: CellStore, slab: int | None, slabs: int) -> list[Block]:
     return [block for block in pending if block in share]
 
 
+def _cells(store: CellStore, blocks: list[Block]) -> int:
+    """Number of cells of the blocks that have not been computed."""
+    return sum(len(store.pending_cells(block)) for block in blocks)
+
+
 def _compute(store: CellStore, blocks: list[Block], config: ClusterConfig, plan: Plan, quiet: bool) -> list[BlockReport]:
-    directory, pending = store.path.parent, sum(b.stop - b.start for b in blocks)
+    directory, pending = store.path.parent, _cells(store, blocks)
     reports = []
     with logged(directory, quiet) as (logger, bar):
         logger.info("%s: %d of %d members to compute, in %d blocks", plan.name, pending, store.size, len(blocks))
@@ -246,7 +246,7 @@ def _compute(store: CellStore, blocks: list[Block], config: ClusterConfig, plan:
             progress = StudyProgress(plan.name, store.size, store.size - pending, logger, bar)
             for report in _results(client, store, blocks, workers * _WINDOW, logger):
                 reports.append(report)
-                progress.advance(report.block.stop - report.block.start, len(report.failures))
+                progress.advance(report.cells, len(report.failures))
                 for failure in report.failures:
                     logger.warning("%s: cell %s: %s: %s", plan.name, failure["cell"], failure["status"], failure["message"])
                 _record(directory / FAILURES, report.failures)

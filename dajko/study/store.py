@@ -7,7 +7,8 @@ object; within a block the status is written last, so that a cell whose status i
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,8 @@ from numpy.typing import ArrayLike, NDArray
 from dajko.errors import InputError
 from dajko.solvers import Status
 from dajko.study.config import SCHEMA_VERSION, StudyConfig
-from dajko.study.layout import CELLS, VARIABLES
+from dajko.study.layout import CELLS, NEW, NOT_ASKED, ORDER, VARIABLES
+from dajko.study.members import Shape
 
 
 @dataclass(frozen=True, order=True)
@@ -34,29 +36,34 @@ class Block:
 class CellStore:
     """``cells.zarr`` of a study, opened for reading and writing blocks.
 
+    A cell that the study does not ask for any more stays where it is, but is not counted.
+
     Parameters
     ----------
     path : Path
         The store itself.
+
+    Raises
+    ------
+    InputError
+        If it is not a store of dajko, or has another schema version.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        attributes = read_attributes(path)
+        check_version(path, attributes["schema_version"])
         try:
             self.root = zarr.open_group(path, mode="r+", zarr_format=3)
-            self.study_name = str(self.root.attrs["study"])
-            self.hash = str(self.root.attrs["study_hash"])
-            names = json.loads(str(self.root.attrs["groups"]))
-            version = self.root.attrs["schema_version"]
+            self.study_name = str(attributes["study"])
+            self.hash = str(attributes["study_hash"])
+            self.code = str(attributes["code"])
+            self.parameters: list[str] = json.loads(str(attributes["parameters"]))
+            names = json.loads(str(attributes["groups"]))
             self.groups = [zarr.open_group(path, path=name or None, mode="r+", zarr_format=3) for name in names]
-            _ = [group["status"] for group in self.groups]
+            _ = [(group["status"], group[ORDER], group.attrs["shape"]) for group in self.groups]
         except (OSError, KeyError, ValueError, TypeError):
-            raise InputError(f"{path}: is not a store of dajko; choose another results directory") from None
-        if version != SCHEMA_VERSION:
-            raise InputError(
-                f"{path}: has the schema version {version}, this dajko writes version {SCHEMA_VERSION}; choose another "
-                "results directory"
-            )
+            raise _no_store(path) from None
 
     @property
     def study(self) -> StudyConfig:
@@ -65,12 +72,22 @@ class CellStore:
 
     @property
     def size(self) -> int:
-        """Number of cells."""
-        return sum(int(self.array(group, "status").shape[0]) for group in range(len(self.groups)))
+        """Number of cells of the study."""
+        return sum(int((self.order(group) != NOT_ASKED).sum()) for group in range(len(self.groups)))
+
+    @property
+    def unasked(self) -> int:
+        """Number of cells that the study does not ask for any more."""
+        return sum(int((self.order(group) == NOT_ASKED).sum()) for group in range(len(self.groups)))
+
+    def shape(self, group: int) -> Shape:
+        """What decides the shape of a group's results."""
+        return Shape(*json.loads(str(self.groups[group].attrs["shape"])))
 
     def array(self, group: int, name: str) -> zarr.Array[Any]:
         """A variable of a group."""
-        found = self.groups[group][name]
+        with writing_all_chunks():
+            found = self.groups[group][name]
         assert isinstance(found, zarr.Array)
         return found
 
@@ -78,27 +95,46 @@ class CellStore:
         """Status of each cell of a group."""
         return np.asarray(self.array(group, "status")[:], dtype=np.int8)
 
+    def order(self, group: int) -> NDArray[np.int64]:
+        """Place of each cell of a group in the study, -1 for one that the study does not ask for any more."""
+        return np.asarray(self.array(group, ORDER)[:], dtype=np.int64)
+
     def blocks(self, group: int) -> list[Block]:
         """All blocks of a group."""
         array = self.array(group, "status")
         cells, block = array.shape[0], array.chunks[0]
         return [Block(group, start, min(start + block, cells)) for start in range(0, cells, block)]
 
+    def pending_cells(self, block: Block) -> list[int]:
+        """Cells of a block that have not been computed."""
+        part = slice(block.start, block.stop)
+        status, order = self.array(block.group, "status")[part], self.array(block.group, ORDER)[part]
+        return (block.start + np.flatnonzero(_pending(np.asarray(status), np.asarray(order)))).tolist()
+
     def pending(self) -> list[Block]:
         """Blocks with a cell that has not been computed."""
         found = []
         for group in range(len(self.groups)):
-            status = self.status(group)
-            found += [b for b in self.blocks(group) if (status[b.start : b.stop] == Status.PENDING).any()]
+            pending = _pending(self.status(group), self.order(group))
+            found += [b for b in self.blocks(group) if pending[b.start : b.stop].any()]
         return found
 
     def counts(self) -> dict[str, int]:
         """Number of cells with each status."""
-        status = np.concatenate([self.status(group) for group in range(len(self.groups))])
+        groups = range(len(self.groups))
+        status = np.concatenate([self.status(group)[self.order(group) != NOT_ASKED] for group in groups])
         return {s.name.lower(): int((status == s).sum()) for s in Status}
 
-    def write(self, block: Block, values: Mapping[str, ArrayLike]) -> None:
+    def write(self, block: Block, values: Mapping[str, ArrayLike], cells: Sequence[int] | None = None) -> None:
         """Write all variables of a block, the status last.
+
+        Parameters
+        ----------
+        block : Block
+        values : mapping from str to array
+            The variables of the cells.
+        cells : sequence of int, optional
+            The cells that the values belong to; all of the block by default. The others keep what they have.
 
         Raises
         ------
@@ -109,21 +145,76 @@ class CellStore:
             array = self.array(block.group, name)
             if block.start % array.chunks[0] != 0 or block.stop != min(block.start + array.chunks[0], array.shape[0]):
                 raise ValueError(f"cells {block.start} to {block.stop} are not one chunk of {name}")
-            array[block.start : block.stop] = np.asarray(values[name])
+            new = np.asarray(values[name])
+            if cells is not None and len(cells) < block.stop - block.start:
+                whole = np.asarray(array[block.start : block.stop])
+                whole[np.asarray(cells, dtype=np.intp) - block.start] = new
+                new = whole
+            array[block.start : block.stop] = new
 
     def variables(self, group: int) -> list[str]:
         """Names of the variables along ``cell`` that a block writes."""
         return [name for name in VARIABLES if name in self.groups[group]]
 
 
+def _pending(status: NDArray[Any], order: NDArray[Any]) -> NDArray[np.bool_]:
+    return np.asarray((status == Status.PENDING) & (order != NOT_ASKED))
+
+
+def writing_all_chunks() -> Any:
+    """Arrays opened within it write a chunk of nothing but fill values as a file too, so that none may be missing."""
+    return zarr.config.set({"array.write_empty_chunks": True})
+
+
+def read_attributes(path: Path) -> dict[str, Any]:
+    """Attributes of a store of any schema version.
+
+    Raises
+    ------
+    InputError
+        If it is not a store of dajko.
+    """
+    try:
+        attributes = dict(zarr.open_group(path, mode="r", zarr_format=3).attrs)
+        if not {"study", "study_hash", "schema_version"} <= set(attributes):
+            raise _no_store(path)
+    except (OSError, KeyError, ValueError, TypeError):
+        raise _no_store(path) from None
+    return attributes
+
+
+def check_version(path: Path, version: Any) -> None:
+    """Refuse a store of another schema version.
+
+    Raises
+    ------
+    InputError
+        If this dajko does not write stores of that version.
+    """
+    if version == SCHEMA_VERSION:
+        return
+    says = f"{path}: has the schema version {version}, this dajko reads and writes version {SCHEMA_VERSION}; "
+    if isinstance(version, int) and version < SCHEMA_VERSION:
+        raise InputError(f"{says}`dajko migrate {path.parent}` brings it to that version, without computing anything")
+    raise InputError(f"{says}use the dajko that made it, or choose another results directory")
+
+
+def _no_store(path: Path) -> InputError:
+    return InputError(f"{path}: is not a store of dajko; choose another results directory")
+
+
 def cells_path(directory: Path) -> Path:
-    """Where the cells of a study are.
+    """Where the cells of a study are; a store that was about to take its place when its maker was killed takes it now.
 
     Raises
     ------
     InputError
         If there are none.
     """
-    if not (directory / CELLS).exists():
+    cells = directory / CELLS
+    if not cells.exists() and (directory / NEW).exists():
+        with suppress(FileNotFoundError):  # somebody else has just done it
+            (directory / NEW).rename(cells)
+    if not cells.exists():
         raise InputError(f"{directory}: there is no {CELLS} here; run the study first")
-    return directory / CELLS
+    return cells

@@ -170,9 +170,10 @@ def test_editing_a_study_runs_that_study_and_the_page(copied):
     ]
     assert chunks(copied / "results" / "failing") == before
     good = copied / "results" / "good"
-    assert CellStore(good / "cells.zarr").counts()["converged"] == 3
-    assert [p.name for p in (good / "previous").iterdir()] == [old[:16]]
-    assert CellStore(good / "previous" / old[:16] / "cells.zarr").counts()["converged"] == 6
+    store = CellStore(good / "cells.zarr")
+    assert (store.counts()["converged"], store.unasked) == (3, 3)
+    assert store.hash != old
+    assert "members to compute" not in output
 
 
 def test_what_is_only_shown_is_not_computed_again(copied):
@@ -192,10 +193,28 @@ def test_a_store_that_dajko_run_has_changed_is_noticed(copied):
     """dajko run with another configuration, then Snakemake with its own: it must not take the other one's results."""
     study = read_studies(copied / "studies.yaml").studies["good"]
     edited = study.model_copy(update={"ensemble": study.ensemble.model_copy(update={"members": 1})})
-    assert run_study(edited, copied / "results" / "good", 1, quiet=True).computed == 3
+    assert run_study(edited, copied / "results" / "good", 1, quiet=True).computed == 0
     code, output = snakemake(copied, "results/good/study.done.json", "--dry-run")
     assert code == 0, output
     assert executed(output) == ["Simulating good, slab 0", "Summarising good"]
+
+
+def test_a_store_that_does_not_fit_stops_its_job_and_is_left_alone(copied):
+    """Another grid under the same name: the job says what differs, and the study goes on as soon as dajko is told how."""
+    text = STUDIES.replace("nx: 10", "nx: 12", 1)
+    (copied / "studies.yaml").write_text(text)
+    before = chunks(copied / "results" / "good" / "cells.zarr")
+    code, output = snakemake(copied, "results/good/study.done.json")
+    assert code == 1
+    assert "does not fit the study: grid.nx: the store has 10, the study has 12" in output
+    assert "--recompute" in output
+    assert "Traceback" not in output
+    assert chunks(copied / "results" / "good" / "cells.zarr") == before
+    study = read_studies(copied / "studies.yaml").studies["good"]
+    assert run_study(study, copied / "results" / "good", 1, recompute=True, quiet=True).computed == 6
+    code, output = snakemake(copied, "results/good/study.done.json")
+    assert code == 0, output
+    assert "members to compute" not in output
 
 
 def test_slabs_go_on_with_what_dajko_run_has_begun(tmp_path):
