@@ -15,6 +15,7 @@ from dajko import __version__
 from dajko.errors import InputError
 
 DONE, SOME_FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+INCOMPLETE = 2
 
 
 def _answered(command: Callable[..., int]) -> Callable[..., None]:
@@ -105,7 +106,7 @@ def run(file: Path, studies: tuple[str, ...], results: Path | None, workers: int
     Examples:
       dajko run config/config.yaml
       dajko run config/config.yaml theta-noise --workers 4 --results /scratch/me
-    Exit code: 0 done, 1 some members failed or are missing, 2 bad input.
+    Exit code: 0 done, 1 some members failed, 2 bad input, or some members are missing.
     """
     from dajko.study.parse import read_studies
     from dajko.study.prepare import inspect
@@ -116,43 +117,43 @@ def run(file: Path, studies: tuple[str, ...], results: Path | None, workers: int
     directory = results or Path(config.results)
     for plan in plans:
         inspect((directory / plan.name).absolute(), plan, recompute)
-    bad = 0
+    failed = missing = 0
     for plan in plans:
         report = run_study(plan.study, directory / plan.name, workers or config.cluster, recompute=recompute)
-        bad += report.failed + report.pending
+        failed, missing = failed + report.failed, missing + report.pending
         click.echo(f"{directory / plan.name}: {_sentence(report.counts)}, {report.computed} computed now")
     click.echo(f"Figures and tables: dajko report {directory}")
-    return SOME_FAILED if bad else DONE
+    return INCOMPLETE if missing else SOME_FAILED if failed else DONE
 
 
 @main.command()
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--verify", is_flag=True, help="Read every chunk, and say which are damaged.")
 @_answered
-def status(directory: Path, as_json: bool) -> int:
+def status(directory: Path, as_json: bool, verify: bool) -> int:
     """Say how the studies in DIR stand: how many members are done, failed, or still to be computed.
 
     \b
     Examples:
       dajko status results
       dajko status results/theta-noise --json
-    Exit code: 0 complete, 1 some members failed or are missing, 2 bad input.
+      dajko status results --verify
+    Exit code: 0 complete, 1 some members failed, 2 bad input, or some members are missing or damaged.
     """
-    from dajko.study.store import CellStore, cells_path
+    from dajko.study.state import study_state
 
-    found: dict[str, dict[str, Any]] = {}
-    for study in _study_directories(directory):
-        store = CellStore(cells_path(study))
-        found[store.study_name] = {"directory": str(study), "cells": store.size, "counts": store.counts()}
+    found = [study_state(study, verify) for study in _study_directories(directory)]
     if as_json:
-        click.echo(json.dumps(found, indent=2))
+        click.echo(json.dumps({state.study: state.as_dict() for state in found}, indent=2))
     else:
-        for name, content in found.items():
-            click.echo(f"{name}: {_sentence(content['counts'])}")
-    complete = all(
-        content["counts"]["converged"] + content["counts"]["fallback"] == content["cells"] for content in found.values()
-    )
-    return DONE if complete else SOME_FAILED
+        for state in found:
+            click.echo(f"{state.study}: {_sentence(state.counts)}")
+            for line in state.lines():
+                click.echo(f"  {line}")
+    if any(state.incomplete for state in found):
+        return INCOMPLETE
+    return SOME_FAILED if any(state.failed for state in found) else DONE
 
 
 @main.command()

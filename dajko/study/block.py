@@ -81,6 +81,7 @@ def run_block(path: str, digest: str, block: Block) -> BlockReport:
     if rows:
         shapes = {name: store.array(block.group, name).shape[1:] for name in store.variables(block.group)}
         values = {n: np.array([_fitted(row.get(n), n, shape) for row in rows]) for n, shape in shapes.items()}
+        _check(CellStore(Path(path)), digest)  # a worker that was cut off may come back after another run has begun
         store.write(block, values, numbers)
     seconds = time.perf_counter() - started
     return BlockReport(block, len(rows), tuple(failures), sum(float(row["solve_time"]) for row in rows), seconds)
@@ -89,13 +90,17 @@ def run_block(path: str, digest: str, block: Block) -> BlockReport:
 @lru_cache(maxsize=4)
 def _work(path: str, digest: str) -> _Work:
     store = CellStore(Path(path))
-    if store.hash != digest:
-        raise RuntimeError(f"{path} belongs to another study now")
+    _check(store, digest)
     if store.code != code_hash():
         raise RuntimeError(f"the dajko of this worker has other numerical code than the one that made {path}")
     plan, groups = make_plan(store.study_name, store.study), range(len(store.groups))
     planned = {shape_key(plan.studies[group.points[0]]): group for group in plan.groups}
     return _Work(plan, tuple(planned.get(store.shape(i)) for i in groups), tuple(store.order(i) for i in groups))
+
+
+def _check(store: CellStore, digest: str) -> None:
+    if store.hash != digest:
+        raise RuntimeError(f"{store.path} belongs to another study now")
 
 
 def _run_cells(plan: Plan, cells: list[tuple[int, int]]) -> list[tuple[dict[str, Any], str]]:

@@ -158,7 +158,8 @@ def _take_over(old: CellStore, group: int, target: zarr.Group, name: str) -> Non
     assert isinstance(new, zarr.Array)
     if array.chunks == new.chunks:
         source, goal = (Path(a.store.root) / a.path / "c" for a in (array, new))  # type: ignore[attr-defined]
-        for file in (f for f in source.rglob("*") if f.is_file()):
+        # What a writer that was killed has left behind ends in .partial.
+        for file in (f for f in source.rglob("*") if f.is_file() and f.suffix != ".partial"):
             link = goal / file.relative_to(source)
             link.parent.mkdir(parents=True, exist_ok=True)
             _link(file, link)

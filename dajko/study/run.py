@@ -19,6 +19,7 @@ from distributed import Client, Future, as_completed
 
 from dajko.errors import InputError
 from dajko.study.block import BlockReport, run_block, warm_up
+from dajko.study.checksums import Damage, all_blocks, repair
 from dajko.study.cluster import open_cluster
 from dajko.study.config import ClusterConfig, LocalCluster, SchedulerAddress, StudyConfig, study_hash
 from dajko.study.experiment import check
@@ -125,13 +126,15 @@ def run_study(
     with ExitStack() as stack:
         with entrance(directory):
             stack.enter_context(writing(directory, slab or 0, 1 if slab is None else config.slabs))
-            _check_alone(directory, plan, recompute)
+            old = _changeable(directory, plan, recompute)
+            broken = repair(old) if old is not None and old.hash != study_hash(config) else []
             store = prepare(directory, plan, recompute)
+        broken += repair(store, _slab_blocks(store, slab, config.slabs))
         blocks = _share(store, slab, config.slabs)
         if blocks:
             (directory / MANIFEST).unlink(missing_ok=True)
             shutil.rmtree(directory / SUMMARY, ignore_errors=True)
-        reports = _compute(store, blocks, _cluster(cluster), plan, quiet) if blocks else []
+        reports = _compute(store, blocks, broken, _cluster(cluster), plan, quiet) if blocks or broken else []
         report = StudyReport(
             study=plan.name,
             study_hash=store.hash,
@@ -211,21 +214,26 @@ def _cluster(given: ClusterConfig | str | int | None) -> ClusterConfig:
     return given
 
 
-def _check_alone(directory: Path, plan: Plan, recompute: bool) -> None:
-    """Refuse to change which cells a store has while jobs of other slabs write it."""
+def _changeable(directory: Path, plan: Plan, recompute: bool) -> CellStore | None:
+    """The store that is there; refused if it had to be changed while jobs of other slabs write it."""
     store = inspect(directory, plan, recompute)
     if len(holders(directory)) > 1 and (recompute or (store is not None and store.hash != study_hash(plan.study))):
         raise InputError(f"{directory}: another run is writing this study as it was; wait for it or stop it")
+    return store
+
+
+def _slab_blocks(store: CellStore, slab: int | None, slabs: int) -> list[Block]:
+    """The blocks of a slab."""
+    everything = all_blocks(store)
+    return (
+        everything if slab is None else everything[slab * len(everything) // slabs : (slab + 1) * len(everything) // slabs]
+    )
 
 
 def _share(store: CellStore, slab: int | None, slabs: int) -> list[Block]:
     """The blocks that this run computes."""
-    pending = store.pending()
-    if slab is None:
-        return pending
-    everything = [block for group in range(len(store.groups)) for block in store.blocks(group)]
-    share = set(everything[slab * len(everything) // slabs : (slab + 1) * len(everything) // slabs])
-    return [block for block in pending if block in share]
+    share = set(_slab_blocks(store, slab, slabs))
+    return [block for block in store.pending() if block in share]
 
 
 def _cells(store: CellStore, blocks: list[Block]) -> int:
@@ -233,10 +241,17 @@ def _cells(store: CellStore, blocks: list[Block]) -> int:
     return sum(len(store.pending_cells(block)) for block in blocks)
 
 
-def _compute(store: CellStore, blocks: list[Block], config: ClusterConfig, plan: Plan, quiet: bool) -> list[BlockReport]:
+def _compute(
+    store: CellStore, blocks: list[Block], broken: list[Damage], config: ClusterConfig, plan: Plan, quiet: bool
+) -> list[BlockReport]:
     directory, pending = store.path.parent, _cells(store, blocks)
-    reports = []
+    reports: list[BlockReport] = []
     with logged(directory, quiet) as (logger, bar):
+        for damage in broken:
+            names, block = ", ".join(damage.variables), damage.block
+            logger.warning("%s: cells %d to %d: damaged: %s", plan.name, block.start, block.stop - 1, names)
+        if not blocks:
+            return reports
         logger.info("%s: %d of %d members to compute, in %d blocks", plan.name, pending, store.size, len(blocks))
         warm_up()
         with open_cluster(config, len(blocks)) as client:

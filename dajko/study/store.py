@@ -92,12 +92,28 @@ class CellStore:
         return found
 
     def status(self, group: int) -> NDArray[np.int8]:
-        """Status of each cell of a group."""
-        return np.asarray(self.array(group, "status")[:], dtype=np.int8)
+        """Status of each cell of a group; pending where the chunk is damaged."""
+        try:
+            return np.asarray(self.array(group, "status")[:], dtype=np.int8)
+        except ValueError:
+            return np.concatenate([self.block_status(block) for block in self.blocks(group)])
+
+    def block_status(self, block: Block) -> NDArray[np.int8]:
+        """Status of each cell of a block; pending if the chunk is damaged."""
+        try:
+            return np.asarray(self.array(block.group, "status")[block.start : block.stop], dtype=np.int8)
+        except ValueError:
+            return np.zeros(block.stop - block.start, dtype=np.int8)
 
     def order(self, group: int) -> NDArray[np.int64]:
         """Place of each cell of a group in the study, -1 for one that the study does not ask for any more."""
-        return np.asarray(self.array(group, ORDER)[:], dtype=np.int64)
+        try:
+            return np.asarray(self.array(group, ORDER)[:], dtype=np.int64)
+        except ValueError:
+            raise InputError(
+                f"{self.path}: the coordinate {ORDER} is damaged, so that nobody can tell its cells; take the store from a "
+                "backup, or say --recompute"
+            ) from None
 
     def blocks(self, group: int) -> list[Block]:
         """All blocks of a group."""
@@ -107,9 +123,8 @@ class CellStore:
 
     def pending_cells(self, block: Block) -> list[int]:
         """Cells of a block that have not been computed."""
-        part = slice(block.start, block.stop)
-        status, order = self.array(block.group, "status")[part], self.array(block.group, ORDER)[part]
-        return (block.start + np.flatnonzero(_pending(np.asarray(status), np.asarray(order)))).tolist()
+        order = np.asarray(self.array(block.group, ORDER)[block.start : block.stop])
+        return [block.start + int(i) for i in np.flatnonzero(_pending(self.block_status(block), order))]
 
     def pending(self) -> list[Block]:
         """Blocks with a cell that has not been computed."""

@@ -30,6 +30,12 @@ def computed(make):
 
 
 @pytest.fixture(scope="session")
+def again():
+    """Computes what is missing in a store, without a cluster; how many cells that were."""
+    return lambda store: sum(run_block(str(store.path), store.hash, block).cells for block in store.pending())
+
+
+@pytest.fixture(scope="session")
 def cluster():
     """A client of a local cluster of two processes, started as dajko starts it."""
     with open_cluster(LocalCluster(workers=2), blocks=100) as client:

@@ -16,6 +16,7 @@ import yaml
 from filelock import FileLock
 
 import dajko
+from dajko.study.checksums import chunk_path
 from dajko.study.parse import read_studies
 from dajko.study.run import run_study
 from dajko.study.store import CellStore
@@ -275,6 +276,42 @@ def test_an_interrupted_run_goes_on(tmp_path):
     assert code == 0, output
     assert f"good: {before['pending']} of 60 members to compute" in output
     assert json.loads((directory / target).read_text())["counts"]["converged"] == 60
+
+
+@pytest.mark.parametrize("next_runner", ["snakemake", "dajko"])
+def test_a_run_that_is_killed_goes_on(tmp_path, next_runner):
+    """SIGKILL to Snakemake, its job and its workers: the same command, or dajko, computes only what is missing."""
+    changes = "ensemble: {members: 20, seed: 7}\n    block: 1"
+    directory = write(tmp_path / "killed", STUDIES.replace("ensemble: {members: 2, seed: 7}", changes))
+    good, target = directory / "results" / "good", "results/good/study.done.json"
+    with (directory / "output.txt").open("w") as log:
+        running = subprocess.Popen(
+            command(directory, target), cwd=directory, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        try:
+            while not (good / "cells.zarr" / "status" / "c").is_dir():
+                assert running.poll() is None, (directory / "output.txt").read_text()
+                time.sleep(0.01)
+            processes = psutil.Process(running.pid).children(recursive=True)
+        finally:
+            os.killpg(running.pid, signal.SIGKILL)
+            running.wait()
+    _, alive = psutil.wait_procs(processes, timeout=20)
+    assert alive == []
+    store = CellStore(good / "cells.zarr")
+    before = store.counts()
+    assert 0 < before["converged"] < 60
+    done = [block for block in store.blocks(0) if not store.pending_cells(block)]
+    paths = [chunk_path(store, block, name) for block in done for name in store.variables(0)]
+    stamps = {path: path.stat().st_mtime_ns for path in paths}
+    if next_runner == "dajko":
+        report = run_study(read_studies(directory / "studies.yaml").studies["good"], good, 1, quiet=True)
+        assert (report.computed, report.pending) == (before["pending"], 0)
+    code, output = snakemake(directory, target)
+    assert code == 0, output
+    assert (f"good: {before['pending']} of 60 members to compute" in output) == (next_runner == "snakemake")
+    assert json.loads((directory / target).read_text())["counts"]["converged"] == 60
+    assert {path: path.stat().st_mtime_ns for path in paths} == stamps
 
 
 # --- bad configurations and style -----------------------------------------------------------------------------------------
