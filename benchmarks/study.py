@@ -23,8 +23,9 @@ from dajko.study.cluster import open_cluster
 from dajko.study.config import StudyConfig
 from dajko.study.members import make_plan
 from dajko.study.parse import read_studies
+from dajko.study.prepare import prepare
 from dajko.study.run import run_study
-from dajko.study.store import CellStore, prepare
+from dajko.study.store import CellStore
 
 _FILE = Path(__file__).with_name("study.yaml")
 
@@ -103,7 +104,7 @@ def profile(members: int, workers: int) -> Profile:
         Place(run_module, "make_plan", "planning and checking"),
         Place(run_module, "check_plan", "planning and checking"),
         Place(run_module, "prepare", "making the store"),
-        Place(run_module, "warm_up", "loading the kernels"),
+        Place(run_module, "warm", "loading the kernels"),
         Place(run_module, "write_summary", "writing the summary"),
     ]
     opened = open_cluster

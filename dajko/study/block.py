@@ -9,29 +9,44 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from dajko.energy import Energy, Entropy, PorousMedium
-from dajko.flow import Flow, trajectories
-from dajko.grid import Grid
-from dajko.observation import DataTerm
-from dajko.solvers import PD3O, InteriorPoint, Status
+from dajko.solvers import Status
+from dajko.study.code import code_hash
 from dajko.study.experiment import Experiment, build, simulate_many
-from dajko.study.members import Plan, make_plan
-from dajko.study.store import FIELDS, VARIABLES, Block, CellStore
+from dajko.study.layout import FIELDS, VARIABLES
+from dajko.study.members import Group, Plan, make_plan, shape_key
+from dajko.study.store import Block, CellStore
 
 
 @dataclass(frozen=True)
 class BlockReport:
-    """What the driver learns of a block: times, and the cells without a usable result."""
+    """What the driver learns of a block: the number of cells computed, those without a usable result, and times."""
 
     block: Block
+    cells: int
     failures: tuple[dict[str, Any], ...]
     solver_seconds: float
     seconds: float
 
 
+@dataclass(frozen=True)
+class _Work:
+    """What a worker needs to know of a study, once."""
+
+    plan: Plan
+    groups: tuple[Group | None, ...]  # of the plan, for each group of the store
+    order: tuple[NDArray[np.int64], ...]
+
+    def cell(self, group: int, number: int) -> tuple[int, int]:
+        """Point and member of a cell."""
+        planned, place = self.groups[group], int(self.order[group][number])
+        assert planned is not None
+        return planned.points[place // self.plan.members], place % self.plan.members
+
+
 def run_block(path: str, digest: str, block: Block) -> BlockReport:
-    """Simulate and write the cells of a block.
+    """Simulate and write the cells of a block that have not been computed.
 
     Parameters
     ----------
@@ -42,37 +57,46 @@ def run_block(path: str, digest: str, block: Block) -> BlockReport:
     block : Block
     """
     started = time.perf_counter()
-    store, plan = CellStore(Path(path)), _plan(path, digest)
-    group = plan.groups[block.group]
-    cells = [(group.points[i // plan.members], i % plan.members) for i in range(block.start, block.stop)]
+    store, work = CellStore(Path(path)), _work(path, digest)
+    numbers = store.pending_cells(block)
+    cells = [work.cell(block.group, number) for number in numbers]
     rows, failures = [], []
-    for cell, (point, member), (row, message) in zip(
-        range(block.start, block.stop), cells, _run_cells(plan, cells), strict=True
-    ):
+    for number, (point, member), (row, message) in zip(numbers, cells, _run_cells(work.plan, cells), strict=True):
         rows.append(row)
         if message:
             failures.append(
                 {
-                    "group": group.name,
-                    "cell": cell,
+                    "group": store.groups[block.group].path,
+                    "cell": number,
                     "member": member,
-                    "parameters": {**plan.points[point], **plan.draws(point, member)},
+                    "parameters": {**work.plan.points[point], **work.plan.draws(point, member)},
                     "status": Status(int(row["status"])).name.lower(),
                     "message": message,
                 }
             )
-    shapes = {name: store.array(block.group, name).shape[1:] for name in store.variables(block.group)}
-    values = {n: np.array([_fitted(row.get(n), n, shape) for row in rows]) for n, shape in shapes.items()}
-    store.write(block, values)
-    return BlockReport(block, tuple(failures), sum(float(row["solve_time"]) for row in rows), time.perf_counter() - started)
+    if rows:
+        shapes = {name: store.array(block.group, name).shape[1:] for name in store.variables(block.group)}
+        values = {n: np.array([_fitted(row.get(n), n, shape) for row in rows]) for n, shape in shapes.items()}
+        _check(CellStore(Path(path)), digest)  # a worker that was cut off may come back after another run has begun
+        store.write(block, values, numbers)
+    seconds = time.perf_counter() - started
+    return BlockReport(block, len(rows), tuple(failures), sum(float(row["solve_time"]) for row in rows), seconds)
 
 
 @lru_cache(maxsize=4)
-def _plan(path: str, digest: str) -> Plan:
+def _work(path: str, digest: str) -> _Work:
     store = CellStore(Path(path))
+    _check(store, digest)
+    if store.code != code_hash():
+        raise RuntimeError(f"the dajko of this worker has other numerical code than the one that made {path}")
+    plan, groups = make_plan(store.study_name, store.study), range(len(store.groups))
+    planned = {shape_key(plan.studies[group.points[0]]): group for group in plan.groups}
+    return _Work(plan, tuple(planned.get(store.shape(i)) for i in groups), tuple(store.order(i) for i in groups))
+
+
+def _check(store: CellStore, digest: str) -> None:
     if store.hash != digest:
-        raise RuntimeError(f"{path} belongs to another study now")
-    return make_plan(store.study_name, store.study)
+        raise RuntimeError(f"{store.path} belongs to another study now")
 
 
 def _run_cells(plan: Plan, cells: list[tuple[int, int]]) -> list[tuple[dict[str, Any], str]]:
@@ -129,14 +153,3 @@ def _fitted(value: Any, name: str, shape: tuple[int, ...]) -> Any:
     if name in FIELDS and len(shape) == 1:
         return value[-1]
     return value
-
-
-def warm_up() -> None:
-    """Compile every kernel, or load it from the cache, before several processes want it at once."""
-    grid = Grid(0.0, 1.0, 4, 1)
-    density = np.ones(grid.nx + 1)
-    for internal in (PorousMedium(2.0), Entropy()):
-        term = DataTerm(["mean"], [0.5], 1.0)
-        for solver in (PD3O(max_iterations=1), InteriorPoint()):
-            flow = Flow(density, Energy(internal), grid, 1e-3, 1, term, solver)
-            trajectories([flow, flow])

@@ -10,29 +10,31 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from distributed import Client, Future, as_completed
-from filelock import FileLock, Timeout
 
 from dajko.errors import InputError
-from dajko.study.block import BlockReport, run_block, warm_up
+from dajko.study.block import BlockReport, run_block
+from dajko.study.checksums import Damage, all_blocks, repair
 from dajko.study.cluster import open_cluster
-from dajko.study.config import ClusterConfig, LocalCluster, SchedulerAddress, StudyConfig
+from dajko.study.config import ClusterConfig, LocalCluster, SchedulerAddress, StudyConfig, study_hash
 from dajko.study.experiment import check
 from dajko.study.labelled import write_summary
+from dajko.study.layout import FAILURES, MANIFEST, SUMMARY
+from dajko.study.locks import entrance, holders, writing
 from dajko.study.members import Plan, make_plan
 from dajko.study.parse import parse, plain
+from dajko.study.prepare import inspect, prepare
 from dajko.study.progress import StudyProgress, logged
-from dajko.study.store import FAILURES, MANIFEST, SUMMARY, Block, CellStore, cells_path, inspect, prepare
+from dajko.study.store import Block, CellStore, cells_path
+from dajko.study.warm import warm
 
 # Blocks under way for each worker: one computing, one waiting.
 _WINDOW = 2
-
-_LOCKS = ".locks"
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,7 @@ def run_study(
     cluster: ClusterConfig | str | int | None = None,
     *,
     slab: int | None = None,
+    recompute: bool = False,
     quiet: bool = False,
 ) -> StudyReport:
     """Run a study, or what is missing of it.
@@ -96,6 +99,8 @@ def run_study(
         The address of a scheduler, or the number of local processes; by default one for each core.
     slab : int, optional
         Compute only this one of ``study.slabs`` shares.
+    recompute : bool
+        Compute all cells anew, also if the store does not fit the study; what is there is kept under ``previous/``.
     quiet : bool
         Show no progress.
 
@@ -106,7 +111,8 @@ def run_study(
     Raises
     ------
     InputError
-        If the study is not valid, the directory cannot be used, or the cluster does not answer.
+        If the study is not valid, the directory cannot be used, its store does not fit the study, or the cluster does not
+        answer.
 
     Notes
     -----
@@ -118,24 +124,28 @@ def run_study(
     config = study if isinstance(study, StudyConfig) else parse(StudyConfig, plain(study), f"studies.{directory.name}")
     plan = make_plan(directory.name, config)
     check_plan(plan)
-    inspect(directory, plan)
+    inspect(directory, plan, recompute)
     if slab is not None and not 0 <= slab < config.slabs:
         raise InputError(f"slab must be at least 0 and less than {config.slabs}, got {slab}")
-    with _locked(directory, config, slab):
-        with FileLock(directory / _LOCKS / "store"):
-            store = prepare(directory, plan)
+    with ExitStack() as stack:
+        with entrance(directory):
+            stack.enter_context(writing(directory, slab or 0, 1 if slab is None else config.slabs))
+            old = _changeable(directory, plan, recompute)
+            broken = repair(old) if old is not None and old.hash != study_hash(config) else []
+            store = prepare(directory, plan, recompute)
+        broken += repair(store, _slab_blocks(store, slab, config.slabs))
         blocks = _share(store, slab, config.slabs)
         if blocks:
             (directory / MANIFEST).unlink(missing_ok=True)
             shutil.rmtree(directory / SUMMARY, ignore_errors=True)
-        reports = _compute(store, blocks, _cluster(cluster), plan, quiet) if blocks else []
+        reports = _compute(store, blocks, broken, _cluster(cluster), plan, quiet) if blocks or broken else []
         report = StudyReport(
             study=plan.name,
             study_hash=store.hash,
             cells=store.size,
             counts=store.counts(),
-            computed=sum(r.block.stop - r.block.start for r in reports),
-            missing=sum(b.stop - b.start for b in _share(store, slab, config.slabs)),
+            computed=sum(r.cells for r in reports),
+            missing=_cells(store, _share(store, slab, config.slabs)),
             seconds=time.monotonic() - started,
             busy_seconds=sum(r.seconds for r in reports),
             solver_seconds=sum(r.solver_seconds for r in reports),
@@ -209,46 +219,54 @@ def _cluster(given: ClusterConfig | str | int | None) -> ClusterConfig:
     return given
 
 
-@contextmanager
-def _locked(directory: Path, config: StudyConfig, slab: int | None) -> Iterator[None]:
-    """Keep a second run out of the same cells; a run of all cells locks all slabs."""
-    try:
-        (directory / _LOCKS).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{directory}: cannot be written: {error.strerror or error}") from None
-    with ExitStack() as stack:
-        for i in range(config.slabs) if slab is None else [slab]:
-            try:
-                stack.enter_context(FileLock(directory / _LOCKS / f"slab-{i}", timeout=0))
-            except Timeout:
-                raise InputError(f"{directory}: another run is writing this study; wait for it or stop it") from None
-        yield
+def _changeable(directory: Path, plan: Plan, recompute: bool) -> CellStore | None:
+    """The store that is there; refused if it had to be changed while jobs of other slabs write it."""
+    store = inspect(directory, plan, recompute)
+    if len(holders(directory)) > 1 and (recompute or (store is not None and store.hash != study_hash(plan.study))):
+        raise InputError(f"{directory}: another run is writing this study as it was; wait for it or stop it")
+    return store
+
+
+def _slab_blocks(store: CellStore, slab: int | None, slabs: int) -> list[Block]:
+    """The blocks of a slab."""
+    everything = all_blocks(store)
+    return (
+        everything if slab is None else everything[slab * len(everything) // slabs : (slab + 1) * len(everything) // slabs]
+    )
 
 
 def _share(store: CellStore, slab: int | None, slabs: int) -> list[Block]:
     """The blocks that this run computes."""
-    pending = store.pending()
-    if slab is None:
-        return pending
-    everything = [block for group in range(len(store.groups)) for block in store.blocks(group)]
-    share = set(everything[slab * len(everything) // slabs : (slab + 1) * len(everything) // slabs])
-    return [block for block in pending if block in share]
+    share = set(_slab_blocks(store, slab, slabs))
+    return [block for block in store.pending() if block in share]
 
 
-def _compute(store: CellStore, blocks: list[Block], config: ClusterConfig, plan: Plan, quiet: bool) -> list[BlockReport]:
-    directory, pending = store.path.parent, sum(b.stop - b.start for b in blocks)
-    reports = []
+def _cells(store: CellStore, blocks: list[Block]) -> int:
+    """Number of cells of the blocks that have not been computed."""
+    return sum(len(store.pending_cells(block)) for block in blocks)
+
+
+def _compute(
+    store: CellStore, blocks: list[Block], broken: list[Damage], config: ClusterConfig, plan: Plan, quiet: bool
+) -> list[BlockReport]:
+    directory, pending = store.path.parent, _cells(store, blocks)
+    reports: list[BlockReport] = []
     with logged(directory, quiet) as (logger, bar):
+        for damage in broken:
+            names, block = ", ".join(damage.variables), damage.block
+            logger.warning("%s: cells %d to %d: damaged: %s", plan.name, block.start, block.stop - 1, names)
+        if not blocks:
+            return reports
         logger.info("%s: %d of %d members to compute, in %d blocks", plan.name, pending, store.size, len(blocks))
-        warm_up()
         with open_cluster(config, len(blocks)) as client:
             scheduler = client.scheduler_info(n_workers=-1)
             workers = len(scheduler["workers"])
             logger.info("%s: %d workers of the scheduler %s", plan.name, workers, scheduler["address"])
+            warm(client)
             progress = StudyProgress(plan.name, store.size, store.size - pending, logger, bar)
             for report in _results(client, store, blocks, workers * _WINDOW, logger):
                 reports.append(report)
-                progress.advance(report.block.stop - report.block.start, len(report.failures))
+                progress.advance(report.cells, len(report.failures))
                 for failure in report.failures:
                     logger.warning("%s: cell %s: %s: %s", plan.name, failure["cell"], failure["status"], failure["message"])
                 _record(directory / FAILURES, report.failures)

@@ -7,7 +7,7 @@ from dajko.study.cluster import open_cluster
 from dajko.study.config import LocalCluster, StudyConfig
 from dajko.study.members import make_plan
 from dajko.study.parse import parse
-from dajko.study.store import prepare
+from dajko.study.prepare import prepare
 
 
 @pytest.fixture(scope="session")
@@ -27,6 +27,12 @@ def computed(make):
         return store
 
     return compute
+
+
+@pytest.fixture(scope="session")
+def again():
+    """Computes what is missing in a store, without a cluster; how many cells that were."""
+    return lambda store: sum(run_block(str(store.path), store.hash, block).cells for block in store.pending())
 
 
 @pytest.fixture(scope="session")

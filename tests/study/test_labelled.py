@@ -15,7 +15,9 @@ from dajko.errors import InputError
 from dajko.solvers import Status
 from dajko.study.block import run_block
 from dajko.study.labelled import decode, encode, open_cells, open_study, open_summary, write_summary
-from dajko.study.store import SUMMARY, VARIABLES, CellStore, prepare
+from dajko.study.layout import SUMMARY, VARIABLES
+from dajko.study.prepare import prepare
+from dajko.study.store import CellStore
 
 PRODUCT = {"sweep": {"theta": [1e-2, 1e-3, math.inf], "noise.level": [0.0, 0.2]}, "block": 4}
 
@@ -278,7 +280,9 @@ def test_encode_and_decode_are_inverse():
 def test_flat_cells_have_words(product):
     (cells,) = open_cells(CellStore(product / "cells.zarr")).values()
     assert cells.observation.values.tolist() == ["mean", "spread"]
-    assert set(cells.coords) == {"cell", "member", "seed_key", "theta", "noise_level", "time", "x", "observation"} - {"cell"}
+    assert set(cells.coords) == {
+        *("cell_id", "order", "member", "seed_key", "theta", "noise_level", "time", "x", "observation")
+    }
 
 
 def test_nothing_to_open(tmp_path):
