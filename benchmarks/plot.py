@@ -53,14 +53,14 @@ def _bars(axes: Axes, figures: Sequence[Result]) -> None:
         present = [solver for solver in _BARS if solver in chosen]
         for position, solver in enumerate(present):
             r, x = chosen[solver], i + 0.2 * (position - (len(present) - 1) / 2)
-            low, high = (1e3 * f(r.seconds) for f in (min, max))
+            high = 1e3 * max(r.seconds)
             axes.bar(x, r.milliseconds - bottom, 0.185, bottom=bottom, color=_BARS[solver][1])
-            axes.vlines(x, low, high, color=BLACK, linewidth=0.8)
+            axes.vlines(x, r.milliseconds, high, color=BLACK, linewidth=0.8)
             default = [d for d in figures if (d.figure, d.solver, d.setting) == (name, solver, "default")]
             if default and r.setting == "equal":
                 axes.plot(x, default[0].milliseconds, **_DEFAULT)
             if solver != "pd3o":
-                ratio = times_faster(chosen["pd3o"].seconds, r.seconds)[0]
+                ratio = times_faster(chosen["pd3o"].seconds, r.seconds)
                 top = max(high, default[0].milliseconds if default else high)
                 text = f"{ratio:.0f}" if ratio >= 9.5 else f"{ratio:.1f}"
                 label = axes.annotate(text, (x, top), (0, 4), textcoords="offset points", ha="center", fontsize=8)

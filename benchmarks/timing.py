@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -29,7 +28,7 @@ def alternate(contestants: Mapping[str, Contestant], rounds: int, least: float =
 
     The contestants take turns (A B C A B C ...), so that what else the machine does, and how fast it clocks, meets all of
     them. CPU time does not count while another process has the core. (It does count the slowdown by a neighbour that shares
-    caches or the execution units of the core, which is why ratios are formed round by round.)
+    caches or the execution units of the core.)
 
     Parameters
     ----------
@@ -62,7 +61,12 @@ def _cpu_seconds(run: Callable[[], object], repeats: int) -> float:
     return time.process_time() - started
 
 
-def times_faster(slow: list[float], fast: list[float]) -> tuple[float, float, float]:
-    """How many times faster: the median of the ratios round by round, the least and the largest."""
+def times_faster(slow: Sequence[float], fast: Sequence[float]) -> float:
+    """How many times faster: the ratio of the least of all rounds, because whatever else a machine does only adds time."""
+    return min(slow) / min(fast)
+
+
+def spread(slow: Sequence[float], fast: Sequence[float]) -> tuple[float, float]:
+    """The least and the largest ratio of a round."""
     ratios = [a / b for a, b in zip(slow, fast, strict=True)]
-    return statistics.median(ratios), min(ratios), max(ratios)
+    return min(ratios), max(ratios)

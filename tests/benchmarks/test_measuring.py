@@ -8,7 +8,7 @@ import pytest
 from benchmarks.figures import NAMES, ensemble, figure
 from benchmarks.scaling import Point, along, exponent
 from benchmarks.stages import Place, Stages
-from benchmarks.timing import Contestant, alternate, times_faster
+from benchmarks.timing import Contestant, alternate, spread, times_faster
 from dajko.study.experiment import build
 from dajko.study.parse import read_studies
 
@@ -76,8 +76,10 @@ def test_contestants_take_turns():
     assert [len(seconds) for seconds in found.values()] == [3, 3]
 
 
-def test_a_ratio_is_formed_in_each_round():
-    assert times_faster([10.0, 40.0, 90.0], [1.0, 2.0, 3.0]) == (20.0, 10.0, 30.0)
+def test_disturbed_rounds_show_in_the_spread_only():
+    slow, fast = [10.0, 40.0, 12.0], [4.0, 2.0, 3.0]
+    assert times_faster(slow, fast) == 5.0
+    assert spread(slow, fast) == (2.5, 20.0)
 
 
 def test_the_exponent_is_that_of_a_power_law():
