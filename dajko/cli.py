@@ -1,4 +1,4 @@
-"""The command line: ``dajko validate | run | status | report``."""
+"""The command line: ``dajko validate | run | status | reproduce | retry | migrate | report``."""
 
 from __future__ import annotations
 
@@ -157,6 +157,56 @@ def status(directory: Path, as_json: bool, verify: bool) -> int:
 
 
 @main.command()
+@click.argument("directory", metavar="RESULTS", type=click.Path(path_type=Path))
+@click.argument("cell")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_answered
+def reproduce(directory: Path, cell: str, as_json: bool) -> int:
+    """Run one CELL of the study in RESULTS again, alone, and say whether it comes out the same, bit for bit.
+
+    CELL is an id of 16 digits, as `cell_id` and failures.jsonl have it, or a number along the dimension cell, after GROUP/
+    if the store has groups. Shows every step, and how the solver went on in the first that did not converge. Writes nothing.
+
+    \b
+    Examples:
+      dajko reproduce results/theta-noise 17
+      dajko reproduce results/theta-noise 9f86d081884c7d65 --json
+    Exit code: 0 equal to the stored cell, 1 different, 2 bad input.
+    """
+    from dajko.study.describe import described
+    from dajko.study.reproduce import reproduce_cell
+
+    found = reproduce_cell(_one_study(directory), cell)
+    click.echo(json.dumps(found.as_dict(), indent=2, default=str) if as_json else "\n".join(described(found)))
+    return DONE if found.equal else SOME_FAILED
+
+
+@main.command()
+@click.argument("directory", metavar="RESULTS", type=click.Path(path_type=Path))
+@click.option("--solver", help="Solve with this solver, with its default options.")
+@click.option("--set", "options", multiple=True, metavar="KEY=VALUE", help="A key of the solver, such as solver.tol=1e-4.")
+@click.option("--workers", type=click.IntRange(min=1), help="Local processes; by default one for each core.")
+@_answered
+def retry(directory: Path, solver: str | None, options: tuple[str, ...], workers: int | None) -> int:
+    """Compute the members of the study in RESULTS that failed or did not converge again, with another solver or setting.
+
+    A member takes the new result if that is better, and the store says which setting made it.
+
+    \b
+    Examples:
+      dajko retry results/theta-noise --solver pd3o
+      dajko retry results/theta-noise --set solver.max_iterations=500 --set solver.tol=1e-4
+    Exit code: 0 no member is left that failed, 1 some are, 2 bad input.
+    """
+    from dajko.study.retry import parse_setting, retry_study
+
+    study = _one_study(directory)
+    report = retry_study(study, parse_setting(solver, options), workers)
+    click.echo(f"{study}: {_sentence(report.counts)}, {report.computed} computed now")
+    return INCOMPLETE if report.pending else SOME_FAILED if report.failed else DONE
+
+
+@main.command()
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
 @_answered
 def migrate(directory: Path) -> int:
@@ -233,6 +283,14 @@ def _study_directories(directory: Path) -> list[Path]:
     if not found:
         raise InputError(f"{directory}: holds no study; give a results directory or the directory of a study")
     return found
+
+
+def _one_study(directory: Path) -> Path:
+    """The directory of a study: the one that is given, or the only one in it."""
+    found = _study_directories(directory)
+    if len(found) > 1:
+        raise InputError(f"{directory}: holds {len(found)} studies; name one of them: {', '.join(str(f) for f in found)}")
+    return found[0]
 
 
 def _sentence(counts: dict[str, int]) -> str:

@@ -77,7 +77,7 @@ COMMANDS = sorted(main.commands)
 
 
 def test_the_commands():
-    assert COMMANDS == ["migrate", "report", "run", "status", "validate"]
+    assert COMMANDS == ["migrate", "report", "reproduce", "retry", "run", "status", "validate"]
 
 
 @pytest.mark.parametrize("command", [[], *([c] for c in COMMANDS)], ids=str)
@@ -123,6 +123,8 @@ def test_without_a_command_the_help_is_shown(invoke):
         (["run"], "Missing argument 'FILE'"),
         (["status"], "Missing argument 'DIR'"),
         (["report"], "Missing argument 'DIR'"),
+        (["reproduce", "x"], "Missing argument 'CELL'"),
+        (["retry"], "Missing argument 'RESULTS'"),
         (["run", "x.yaml", "--worker", "2"], "No such option '--worker'"),
         (["run", "x.yaml", "--workers", "0"], "Invalid value for '--workers': 0 is not in the range x>=1"),
         (["run", "x.yaml", "--workers", "two"], "Invalid value for '--workers': 'two' is not a valid integer"),
@@ -482,7 +484,7 @@ def test_a_wider_study_computes_what_is_new(invoke, write):
     assert result.stdout.splitlines()[0] == "results/one: 8 members: 8 converged, 5 computed now"
 
 
-@pytest.mark.parametrize("command", ["status", "report", "migrate"])
+@pytest.mark.parametrize("command", ["status", "report", "migrate", "retry"])
 def test_directories_without_a_study(refused, tmp_path, command):
     assert refused(command, "nowhere") == ["nowhere: there is no such directory"]
     (tmp_path / "file").write_text("x")
@@ -540,7 +542,8 @@ def test_run_then_status_then_run_again(invoke, write, tmp_path):
     counts = CellStore(tmp_path / "results" / "one" / "cells.zarr").counts()
     assert counts["converged"] == 6
     state = {"directory": "results/one", "cells": 6, "counts": counts, "unasked": 0, "damaged": None}
-    assert json.loads(result.output) == {"one": state}
+    nothing = {"failures": {}, "settings": [], "running": False, "rate": None, "seconds_left": None}
+    assert json.loads(result.output) == {"one": {**state, **nothing}}
     result = invoke("run", path, "one", "--results", "results", "--workers", "1")
     assert result.exit_code == 0
     assert result.stdout.splitlines()[0] == "results/one: 6 members: 6 converged, 0 computed now"
@@ -551,7 +554,36 @@ def test_failed_members_are_exit_code_1(invoke, write):
     assert result.exit_code == 1
     assert result.stdout.splitlines()[0] == "results/one: 6 members: 3 converged, 3 did not converge, 6 computed now"
     result = invoke("status", "results")
-    assert (result.exit_code, result.output) == (1, "one: 6 members: 3 converged, 3 did not converge\n")
+    expected = "one: 6 members: 3 converged, 3 did not converge\n  3 failed: iteration limit\n"
+    assert (result.exit_code, result.output) == (1, expected)
+    assert json.loads(invoke("status", "results", "--json").output)["one"]["failures"] == {"iteration limit": 3}
+    result = invoke("reproduce", "results", "0")
+    assert result.exit_code == 0
+    assert result.output.splitlines()[-1] == "not_converged; equal to the stored cell, bit for bit"
+    assert json.loads(invoke("reproduce", "results/one", "0", "--json").output)["equal"] is True
+    result = invoke("retry", "results", "--set", "solver.max_iterations=2", "--workers", "1")
+    assert result.exit_code == 1
+    result = invoke("retry", "results", "--solver", "interior_point", "--workers", "1")
+    assert result.exit_code == 0
+    assert result.stdout == "results/one: 6 members: 6 converged, 3 computed now\n"
+    result = invoke("status", "results")
+    words = "  3 solved with solver = {'name': 'interior_point'}"
+    assert (result.exit_code, result.output.splitlines()[1:]) == (0, [words])
+
+
+def test_reproduce_and_retry_of_what_is_none(refused, invoke, write, tiny, tmp_path):
+    assert invoke("run", write({"sweep": None, "ensemble.members": 1})).exit_code == 0
+    (line,) = refused("reproduce", "results", "1")
+    assert line.endswith("results/one: has no cell '1'; name it by an id of 16 digits, or a number")
+    assert refused("retry", "results", "--set", "theta=1") == [
+        "theta: a retry sets keys of solver or truth.solver only; anything else makes other cells"
+    ]
+    assert refused("retry", "results", "--set", "solver.tol") == [
+        "--set solver.tol: must be KEY=VALUE, such as solver.tol=1e-4"
+    ]
+    prepare(tmp_path / "results" / "two", make_plan("two", parse(StudyConfig, tiny())))
+    for command in (["reproduce", "results", "1"], ["retry", "results"]):
+        assert refused(*command) == ["results: holds 2 studies; name one of them: results/one, results/two"]
 
 
 def test_missing_members_are_exit_code_2(invoke, tmp_path, tiny):

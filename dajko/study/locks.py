@@ -78,5 +78,11 @@ def holders(directory: Path) -> list[str]:
     return found
 
 
+def lock_file(directory: Path, name: str) -> Path:
+    """The file of a lock of a study."""
+    (directory / _LOCKS).mkdir(parents=True, exist_ok=True)
+    return directory / _LOCKS / name
+
+
 def _name(slab: int, slabs: int) -> str:
     return f"{_SLAB}{slab}-of-{slabs}"

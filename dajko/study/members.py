@@ -12,6 +12,7 @@ import difflib
 import itertools
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -138,11 +139,11 @@ class Plan:
             for key, distribution in sorted(self.study.ensemble.perturbations.items())
         }
 
-    def cell_study(self, point: int, member: int) -> StudyConfig:
-        """The study of one cell: the point's, with the member's draws put in."""
-        if not self.perturbed_keys:
+    def cell_study(self, point: int, member: int, setting: Mapping[str, Any] | None = None) -> StudyConfig:
+        """The study of one cell: the point's, with the member's draws put in, and last the values of a setting."""
+        if not self.perturbed_keys and not setting:
             return self.studies[point]
-        return self._at(self.points[point], self.draws(point, member), place=f"member {member}, at")
+        return self._at(self.points[point], self.draws(point, member), dict(setting or {}), place=f"member {member}, at")
 
     def noise_generator(self, member: int) -> np.random.Generator:
         """The random numbers of a member's noise."""

@@ -12,7 +12,9 @@ import zarr
 from dajko.errors import InputError
 from dajko.study.config import SCHEMA_VERSION, StudyConfig
 from dajko.study.create import create
-from dajko.study.layout import CELLS, NEW, VARIABLES
+from dajko.study.identity import id_text
+from dajko.study.journal import entries, record
+from dajko.study.layout import CELLS, ID, NEW, VARIABLES
 from dajko.study.locks import alone
 from dajko.study.members import make_plan
 from dajko.study.prepare import forget, place_aside
@@ -48,7 +50,7 @@ def migrate_study(directory: Path) -> tuple[int, int]:
         shutil.rmtree(directory / NEW, ignore_errors=True)
         source.rename(directory / NEW)
         (directory / CELLS).rename(place_aside(directory, f"version-{version}") / CELLS)
-        cells_path(directory)
+        _name_failures(CellStore(cells_path(directory)))
         for left in made[:-1]:
             shutil.rmtree(left)
     return version, SCHEMA_VERSION
@@ -77,6 +79,17 @@ def _from_1(source: Path, target: Path) -> None:
             new.write(block, {**values, "setting": np.zeros(block.stop - block.start)})
     kept = ("created", "python_version", "package_versions", "git_commit", "git_dirty")
     new.root.attrs.update({k: attributes[k] for k in kept if k in attributes})
+
+
+def _name_failures(store: CellStore) -> None:
+    """Say the ids of the cells that the journal of version 1 knew by their numbers."""
+    groups = {str(group.path): i for i, group in enumerate(store.groups)}
+    named = []
+    for entry in entries(store.path.parent):
+        group, cell = groups.get(str(entry.get("group"))), entry.get("cell")
+        if "id" not in entry and group is not None and isinstance(cell, int):
+            named.append({**entry, "id": id_text(int(np.asarray(store.array(group, ID)[cell])))})
+    record(store.path.parent, named)
 
 
 MIGRATIONS: dict[int, Callable[[Path, Path], None]] = {1: _from_1}

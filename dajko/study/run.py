@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import datetime as dt
-import itertools
 import json
-import logging
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from distributed import Client, Future, as_completed
+import dask
 
 from dajko.errors import InputError
-from dajko.study.block import BlockReport, run_block
+from dajko.study.block import BlockReport, Task
 from dajko.study.checksums import Damage, all_blocks, repair
 from dajko.study.cluster import open_cluster
 from dajko.study.config import ClusterConfig, LocalCluster, SchedulerAddress, StudyConfig, study_hash
+from dajko.study.dispatch import PATIENCE
+from dajko.study.dispatch import results as results_of
 from dajko.study.experiment import check
 from dajko.study.labelled import write_summary
-from dajko.study.layout import FAILURES, MANIFEST, SUMMARY
+from dajko.study.layout import MANIFEST, SUMMARY
 from dajko.study.locks import entrance, holders, writing
 from dajko.study.members import Plan, make_plan
 from dajko.study.parse import parse, plain
@@ -32,9 +32,6 @@ from dajko.study.prepare import inspect, prepare
 from dajko.study.progress import StudyProgress, logged
 from dajko.study.store import Block, CellStore, cells_path
 from dajko.study.warm import warm
-
-# Blocks under way for each worker: one computing, one waiting.
-_WINDOW = 2
 
 
 @dataclass(frozen=True)
@@ -119,7 +116,6 @@ def run_study(
     Members that fail are counted, not raised. In a script, call this below ``if __name__ == "__main__":``, because local
     workers are processes that import the script.
     """
-    started = time.monotonic()
     directory = Path(results).absolute()
     config = study if isinstance(study, StudyConfig) else parse(StudyConfig, plain(study), f"studies.{directory.name}")
     plan = make_plan(directory.name, config)
@@ -134,24 +130,52 @@ def run_study(
             broken = repair(old) if old is not None and old.hash != study_hash(config) else []
             store = prepare(directory, plan, recompute)
         broken += repair(store, _slab_blocks(store, slab, config.slabs))
-        blocks = _share(store, slab, config.slabs)
-        if blocks:
-            (directory / MANIFEST).unlink(missing_ok=True)
-            shutil.rmtree(directory / SUMMARY, ignore_errors=True)
-        reports = _compute(store, blocks, broken, _cluster(cluster), plan, quiet) if blocks or broken else []
-        report = StudyReport(
-            study=plan.name,
-            study_hash=store.hash,
-            cells=store.size,
-            counts=store.counts(),
-            computed=sum(r.cells for r in reports),
-            missing=_cells(store, _share(store, slab, config.slabs)),
-            seconds=time.monotonic() - started,
-            busy_seconds=sum(r.seconds for r in reports),
-            solver_seconds=sum(r.solver_seconds for r in reports),
-        )
-        if slab is None and not report.pending and not (directory / SUMMARY).exists():
-            write_summary(directory)
+        tasks = [Task(block) for block in _share(store, slab, config.slabs)]
+        return compute(store, tasks, cluster, slab=slab, broken=broken, quiet=quiet)
+
+
+def compute(
+    store: CellStore,
+    tasks: list[Task],
+    cluster: ClusterConfig | str | int | None,
+    *,
+    slab: int | None = None,
+    broken: Sequence[Damage] = (),
+    quiet: bool = False,
+) -> StudyReport:
+    """Compute tasks of a store that this process has locked, and leave what tells of the study in step with it.
+
+    Parameters
+    ----------
+    store : CellStore
+    tasks : list of Task
+    cluster : ClusterConfig, str, int or None
+        As in :func:`run_study`.
+    slab : int, optional
+        The share of the study that this run computes.
+    broken : sequence of Damage
+        What has been repaired before, for the log.
+    quiet : bool
+        Show no progress.
+    """
+    started, directory = time.monotonic(), store.path.parent
+    if tasks:
+        (directory / MANIFEST).unlink(missing_ok=True)
+        shutil.rmtree(directory / SUMMARY, ignore_errors=True)
+    reports = _compute(store, tasks, broken, _cluster(cluster), quiet) if tasks or broken else []
+    report = StudyReport(
+        study=store.study_name,
+        study_hash=store.hash,
+        cells=store.size,
+        counts=store.counts(),
+        computed=sum(r.cells for r in reports),
+        missing=_cells(store, _share(store, slab, store.study.slabs)),
+        seconds=time.monotonic() - started,
+        busy_seconds=sum(r.seconds for r in reports),
+        solver_seconds=sum(r.solver_seconds for r in reports),
+    )
+    if slab is None and not report.pending and not (directory / SUMMARY).exists():
+        write_summary(directory)
     return report
 
 
@@ -247,57 +271,26 @@ def _cells(store: CellStore, blocks: list[Block]) -> int:
 
 
 def _compute(
-    store: CellStore, blocks: list[Block], broken: list[Damage], config: ClusterConfig, plan: Plan, quiet: bool
+    store: CellStore, tasks: list[Task], broken: Sequence[Damage], config: ClusterConfig, quiet: bool
 ) -> list[BlockReport]:
-    directory, pending = store.path.parent, _cells(store, blocks)
     reports: list[BlockReport] = []
-    with logged(directory, quiet) as (logger, bar):
+    name, number = store.study_name, sum(len(task.numbers(store)) for task in tasks)
+    with logged(store.path.parent, quiet) as (logger, bar):
         for damage in broken:
-            names, block = ", ".join(damage.variables), damage.block
-            logger.warning("%s: cells %d to %d: damaged: %s", plan.name, block.start, block.stop - 1, names)
-        if not blocks:
+            variables, block = ", ".join(damage.variables), damage.block
+            logger.warning("%s: cells %d to %d: damaged: %s", name, block.start, block.stop - 1, variables)
+        if not tasks:
             return reports
-        logger.info("%s: %d of %d members to compute, in %d blocks", plan.name, pending, store.size, len(blocks))
-        with open_cluster(config, len(blocks)) as client:
+        logger.info("%s: %d of %d members to compute, in %d blocks", name, number, store.size, len(tasks))
+        with dask.config.set(PATIENCE), open_cluster(config, len(tasks)) as client:
             scheduler = client.scheduler_info(n_workers=-1)
             workers = len(scheduler["workers"])
-            logger.info("%s: %d workers of the scheduler %s", plan.name, workers, scheduler["address"])
+            logger.info("%s: %d workers of the scheduler %s", name, workers, scheduler["address"])
             warm(client)
-            progress = StudyProgress(plan.name, store.size, store.size - pending, logger, bar)
-            for report in _results(client, store, blocks, workers * _WINDOW, logger):
+            progress = StudyProgress(name, store.size, store.size - number, logger, bar)
+            for report in results_of(client, store, tasks, workers, logger):
                 reports.append(report)
                 progress.advance(report.cells, len(report.failures))
                 for failure in report.failures:
-                    logger.warning("%s: cell %s: %s: %s", plan.name, failure["cell"], failure["status"], failure["message"])
-                _record(directory / FAILURES, report.failures)
+                    logger.warning("%s: cell %s: %s: %s", name, failure["cell"], failure["status"], failure["message"])
     return reports
-
-
-def _results(
-    client: Client, store: CellStore, blocks: list[Block], window: int, logger: logging.Logger
-) -> Iterator[BlockReport]:
-    """Reports of the blocks as they finish, with a bounded number under way."""
-    waiting = iter(blocks)
-
-    def submit(block: Block) -> Future[BlockReport]:
-        return client.submit(run_block, str(store.path), store.hash, block, pure=False)
-
-    running = as_completed([submit(block) for block in itertools.islice(waiting, window)])
-    for future in running:
-        error = future.exception()
-        if error is None:
-            yield future.result()
-        else:
-            # The block stays pending in the store, so the next run takes it up again.
-            logger.error("a block was lost: %s: %s", type(error).__name__, error)
-        future.release()
-        following = next(waiting, None)
-        if following is not None:
-            running.add(submit(following))
-
-
-def _record(path: Path, failures: tuple[dict[str, Any], ...]) -> None:
-    """Append failures to the journal of the study, one JSON object a line."""
-    if failures:
-        with path.open("a", encoding="utf-8") as journal:
-            journal.writelines(json.dumps(failure, default=str) + "\n" for failure in failures)

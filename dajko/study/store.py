@@ -71,6 +71,12 @@ class CellStore:
         return StudyConfig.model_validate_json(str(self.root.attrs["configuration"]))
 
     @property
+    def settings(self) -> list[dict[str, Any]]:
+        """What cells were solved with, as dotted keys in place of the study's own; the first is the study's own setting."""
+        found: list[dict[str, Any]] = json.loads(str(self.root.attrs["settings"]))
+        return found
+
+    @property
     def size(self) -> int:
         """Number of cells of the study."""
         return sum(int((self.order(group) != NOT_ASKED).sum()) for group in range(len(self.groups)))
@@ -156,16 +162,23 @@ class CellStore:
         ValueError
             If the block is not one chunk: two tasks could then lose each other's cells.
         """
-        for name in sorted(self.variables(block.group), key=lambda name: name == "status"):
+        names = sorted(self.variables(block.group), key=lambda name: name == "status")
+        for name in names:
             array = self.array(block.group, name)
             if block.start % array.chunks[0] != 0 or block.stop != min(block.start + array.chunks[0], array.shape[0]):
                 raise ValueError(f"cells {block.start} to {block.stop} are not one chunk of {name}")
-            new = np.asarray(values[name])
-            if cells is not None and len(cells) < block.stop - block.start:
-                whole = np.asarray(array[block.start : block.stop])
-                whole[np.asarray(cells, dtype=np.intp) - block.start] = new
+        place, status = slice(block.start, block.stop), self.block_status(block)
+        chosen = np.arange(status.size) if cells is None else np.asarray(cells, dtype=np.intp) - block.start
+        if (status[chosen] != Status.PENDING).any():
+            status[chosen] = Status.PENDING  # no cell may look complete while its data change
+            self.array(block.group, "status")[place] = status
+        for name in names:
+            array, new = self.array(block.group, name), np.asarray(values[name])
+            if chosen.size < status.size:
+                whole = np.asarray(array[place])
+                whole[chosen] = new
                 new = whole
-            array[block.start : block.stop] = new
+            array[place] = new
 
     def variables(self, group: int) -> list[str]:
         """Names of the variables along ``cell`` that a block writes."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dajko.study.block import run_block
+from dajko.study.block import Task, run_block
 from dajko.study.cluster import open_cluster
 from dajko.study.config import LocalCluster, StudyConfig
 from dajko.study.members import make_plan
@@ -23,7 +23,7 @@ def computed(make):
     def compute(directory, changes=None):
         store = prepare(directory, make(changes, directory.name))
         for block in store.pending():
-            run_block(str(store.path), store.hash, block)
+            run_block(str(store.path), store.hash, Task(block))
         return store
 
     return compute
@@ -32,7 +32,7 @@ def computed(make):
 @pytest.fixture(scope="session")
 def again():
     """Computes what is missing in a store, without a cluster; how many cells that were."""
-    return lambda store: sum(run_block(str(store.path), store.hash, block).cells for block in store.pending())
+    return lambda store: sum(run_block(str(store.path), store.hash, Task(block)).cells for block in store.pending())
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from zarr.storage import LocalStore
 import dajko
 from dajko.errors import InputError
 from dajko.solvers import Status
-from dajko.study.block import run_block
+from dajko.study.block import Task, run_block
 from dajko.study.labelled import decode, encode, open_cells, open_study, open_summary, write_summary
 from dajko.study.layout import SUMMARY, VARIABLES
 from dajko.study.prepare import prepare
@@ -251,7 +251,7 @@ def test_pending_cells_are_missing_values(tmp_path, make):
     """A store under way can be looked at: what is not there is NaN, and its status says so."""
     directory = tmp_path / "one"
     store = prepare(directory, make({"block": 3}))
-    run_block(str(store.path), store.hash, store.blocks(0)[1])
+    run_block(str(store.path), store.hash, Task(store.blocks(0)[1]))
     view = open_study(directory).load()
     here, there = view.sel(theta=1e-2), view.sel(theta=1e-3)
     assert (here.status == Status.CONVERGED).all()

@@ -11,7 +11,7 @@ import zarr
 
 from dajko.errors import InputError
 from dajko.solvers import Status
-from dajko.study.block import run_block
+from dajko.study.block import Task, run_block
 from dajko.study.config import study_hash
 from dajko.study.labelled import open_study
 from dajko.study.layout import CELLS, FAILURES, MANIFEST, NEW, NOT_REPRODUCIBLE, SUMMARY, VARIABLES
@@ -44,7 +44,7 @@ def by_id(store):
 def complete(directory, plan):
     """Compute what is missing in this process; how many cells that were."""
     store = prepare(directory, plan)
-    return sum(run_block(str(store.path), store.hash, block).cells for block in store.pending())
+    return sum(run_block(str(store.path), store.hash, Task(block)).cells for block in store.pending())
 
 
 # --- widening -------------------------------------------------------------------------------------------------------------
@@ -271,7 +271,7 @@ def test_a_worker_with_other_code_stops(tmp_path, make, monkeypatch):
     store = prepare(tmp_path / "one", make({"title": "of this test alone"}))
     monkeypatch.setattr("dajko.study.block.code_hash", lambda: "f" * 64)
     with pytest.raises(RuntimeError, match="the dajko of this worker has other numerical code"):
-        run_block(str(store.path), store.hash, store.blocks(0)[0])
+        run_block(str(store.path), store.hash, Task(store.blocks(0)[0]))
 
 
 # --- recompute ------------------------------------------------------------------------------------------------------------

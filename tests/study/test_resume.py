@@ -15,8 +15,8 @@ import yaml
 
 from dajko.errors import InputError
 from dajko.solvers import Status
-from dajko.study import block as block_module
-from dajko.study.block import run_block
+from dajko.study import cells as cells_module
+from dajko.study.block import Task, run_block
 from dajko.study.checksums import chunk_path, damaged
 from dajko.study.layout import CELLS, NOT_REPRODUCIBLE, VARIABLES
 from dajko.study.prepare import prepare
@@ -93,7 +93,7 @@ def test_a_write_that_is_killed_leaves_the_other_cells_of_the_block(tmp_path, ma
     computed(directory, narrow)
     store = prepare(directory, make(wide))
     assert [store.pending_cells(block) for block in store.pending()] == [[6, 7]]
-    plain, left = block_module.CellStore.array, [writes]
+    plain, left = CellStore.array, [writes]
 
     def array(self, group, name):
         found = plain(self, group, name)
@@ -150,15 +150,15 @@ def test_a_worker_that_comes_back_late_writes_nothing(tmp_path, make, monkeypatc
     """It was cut off; meanwhile another run has widened the store."""
     directory = tmp_path / "one"
     store = prepare(directory, make({"block": 4}))
-    plain = block_module.simulate_many
+    plain = cells_module.simulate_many
 
     def late(*arguments):
         prepare(directory, make({"block": 4, "ensemble.members": 4}))
         return plain(*arguments)
 
-    monkeypatch.setattr(block_module, "simulate_many", late)
+    monkeypatch.setattr(cells_module, "simulate_many", late)
     with pytest.raises(RuntimeError, match="belongs to another study now"):
-        run_block(str(store.path), store.hash, store.blocks(0)[0])
+        run_block(str(store.path), store.hash, Task(store.blocks(0)[0]))
     assert CellStore(store.path).counts()["pending"] == 8
 
 

@@ -466,7 +466,11 @@ def test_a_killed_worker_loses_nothing(tmp_path, tiny, computed):
         report = run_study(tiny(changes), directory, client.scheduler.address, quiet=True)
         killer.join(timeout=10)
         assert killed.is_set()
-        assert not psutil.pid_exists(victim) or psutil.Process(victim).status() == psutil.STATUS_ZOMBIE
+        # A busy machine takes its time to bury the dead.
+        until = time.monotonic() + 30.0
+        while psutil.pid_exists(victim) and psutil.Process(victim).status() != psutil.STATUS_ZOMBIE:
+            assert time.monotonic() < until
+            time.sleep(0.05)
     assert nonzero(report.counts) == {"converged": 16}
     assert (report.computed, report.missing) == (16, 0)
     assert_identical(cells(directory), cells(tmp_path / "quiet" / "one"))

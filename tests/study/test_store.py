@@ -12,7 +12,7 @@ import zarr
 
 from dajko.errors import InputError
 from dajko.solvers import Status
-from dajko.study.block import run_block
+from dajko.study.block import Task, run_block
 from dajko.study.code import code_hash
 from dajko.study.config import StudyConfig, study_hash
 from dajko.study.layout import VARIABLES, estimated_seconds
@@ -262,7 +262,7 @@ def test_a_partly_pending_store_is_resumed(tmp_path, computed, store):
     found.array(0, "density")[7] = -1.0
     found.array(0, "solve_time")[5:10] = -1.0
     assert found.pending() == [Block(0, 5, 10)]
-    assert [run_block(str(found.path), found.hash, block).cells for block in found.pending()] == [1]
+    assert [run_block(str(found.path), found.hash, Task(block)).cells for block in found.pending()] == [1]
     assert [i for i in range(5, 10) if found.array(0, "solve_time")[i] >= 0] == [7]
     after = xr.open_zarr(found.path, consolidated=False).load()
     assert after.drop_vars("solve_time").identical(before.drop_vars("solve_time"))
@@ -280,7 +280,7 @@ def test_failed_cells_are_not_pending(empty):
 
 def test_a_worker_that_holds_the_plan_of_another_study_stops(empty):
     with pytest.raises(RuntimeError, match="belongs to another study now"):
-        run_block(str(empty.path), "0" * 64, Block(0, 0, 4))
+        run_block(str(empty.path), "0" * 64, Task(Block(0, 0, 4)))
     assert empty.counts()["pending"] == 6
 
 
