@@ -41,11 +41,11 @@ def w2(u: ArrayLike, v: ArrayLike, grid: Grid) -> Array:
 
 
 def kantorovich_potential(u: ArrayLike, v: ArrayLike, grid: Grid) -> Array:
-    """Kantorovich potential of the transport from ``v`` to ``u``, on the side of ``u``, by quantiles: exact in one dimension.
+    """Kantorovich potential of the transport from ``v`` to ``u``, on the side of ``u``, by quantiles.
 
     With S the monotone map that takes ``u / int u`` to ``v / int v``, the potential has the derivative ``x - S(x)``, the
     displacement with which mass arrives at x; it is that of geodesics at time 1, ``phi_t + phi_x^2 / 2 = 0``. Grid functions
-    stand for the same measures as in :func:`w2`, between whose quantiles all integrals are exact.
+    stand for the same measures as in :func:`w2`, and the integral over x is exact for them.
 
     Parameters
     ----------

@@ -1,22 +1,22 @@
 r"""How far a step can be from optimal: a lower bound on its objective from any potential, whoever computed it.
 
-*The dual problem.* With multipliers ``phi_k``, k = 1 ... K, of the continuity equation, ``v = dt / w_k (phi[j+1] - phi[j-1]) /
-(2 dx)`` and v = 0 at the ends, the objective of :mod:`dajko.solvers.problem` is at least
+*The dual problem.* With multipliers ``phi_k``, k = 1 ... K, of the continuity equation, their velocity ``v_k = dt / w_k
+(phi[j+1] - phi[j-1]) / (2 dx)``, 0 at the ends, the objective of :mod:`dajko.solvers.problem` is at least
 
     D(phi) = - <phi_1, rho_0> + inf_u (tau E(u) - <q, u>),          q = w_K v_K^2 / 2 - phi_K,
 
 for every phi with ``phi_k - phi_{k+1} >= w_k v_k^2 / 2``, 0 < k < K: the action is the perspective function of ``m^2 / 2``,
-whose conjugate is the indicator of these inequalities, a discrete ``d phi/dt + |grad phi|^2 / 2 <= 0``. docs/mathematics.md,
-section 7, has the derivation.
+whose conjugate is the indicator of these inequalities, a discrete ``d phi/dt + |grad phi|^2 / 2 <= 0``. The derivation is in
+docs/mathematics.md, section 7.
 
-*The energy.* ``E`` is bounded from below by what the infimum can be taken of node by node: an interaction by its tangent at a
-density, a data term by ``y . (B(u) - v) - theta |y|^2 / 2`` for any y, and B by its tangent. What is left is ``U``, with the
-conjugate ``U*``. The masses of even and of odd nodes are given (centred differences keep them apart), so one constant for
-each class may be added to phi; both constants and y are chosen by Newton steps to make the bound as large as possible.
+*The energy.* ``E`` is bounded from below by something whose infimum is taken node by node: an interaction by its tangent at
+a density, a data term by ``y . (B(u) - v) - theta |y|^2 / 2`` for any y, and B by its tangent. What is left is ``U``, with
+the conjugate ``U*``. The masses of even and of odd nodes are given (centred differences keep them apart), so one constant
+for each class may be added to phi; both constants and y are chosen by Newton steps to make the bound as large as possible.
 
-*What is certified.* All these are bounds from below where the step is convex. Where it is not (an interaction with a concave part, or
-data whose term is concave along the first moment) the tangent of the concave part lies above it: the bound is then that of the
-convex step that majorises this one at the density, and says that the density is stationary, not that it is the minimiser.
+*What is certified.* All these are bounds from below where the step is convex. Where it is not (an interaction with a concave
+part, or data whose term is concave along the first moment) the tangent of the concave part lies above it. The bound is then
+that of the convex step that majorises this one at the density: it says that the density is stationary, not that it is best.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from dajko.solvers.problem import Path, Problem
 
 # Newton steps of the bound; it holds however many are taken.
 _MOST_STEPS = 60
-# Densities below this share of the largest do not count in the start of the Newton steps.
+# Densities below this share of the largest count as vacuum where a quotient by them is taken.
 _SUPPORT = 1e-6
 # Ceilings of a potential: its largest value where the density is above this share of its largest; 0 for none.
 _CEILINGS = (0.0, 1e-6, 1e-4)
@@ -55,18 +55,15 @@ class DualBound:
     ----------
     value : float
         The bound; minus infinity where the potential gives none.
-    constants : array of shape (nx + 1,)
-        What the first variation of ``tau E`` plus the final potential is on even and on odd nodes, divided by tau.
     multipliers : array of shape (numbers,)
         ``y``, at the minimiser ``(B - v) / theta``.
     variation : array of shape (nx + 1,)
-        The first variation of E at the density less ``U'``: potential, interaction and data, the last with these multipliers.
+        The first variation of E at the density less ``U'``: potential, interaction, and data with these multipliers.
     certified : bool
         Whether it bounds the step itself; otherwise the convex step that majorises it at the density.
     """
 
     value: float
-    constants: Array
     multipliers: Array
     variation: Array
     certified: bool
@@ -80,7 +77,7 @@ def velocity(potential: Array, grid: Grid) -> Array:
 
 
 def slack(potential: Array, grid: Grid) -> Array:
-    """``(phi_k - phi_{k+1}) / w_k - v_k^2 / 2``, shape ``(nt - 1, nx + 1)``: at least 0 where the potential is admissible."""
+    """``(phi_k - phi_{k+1}) / w_k - v_k^2 / 2``, shape ``(nt - 1, nx + 1)``: at least 0 for an admissible potential."""
     change = (potential[:-1] - potential[1:]) / grid.wt[1:-1, None]
     return np.asarray(change - 0.5 * velocity(potential, grid)[:-1] ** 2)
 
@@ -131,19 +128,22 @@ def _kinetic(potential: Array, j: int, w: float, speed: float) -> float:
     """``w v^2 / 2`` at a node."""
     if j == 0 or j == potential.size - 1:
         return 0.0
-    v = (potential[j + 1] - potential[j - 1]) * speed / w
+    v: float = (potential[j + 1] - potential[j - 1]) * speed / w
     return 0.5 * w * v * v
 
 
 def potential_of(path: Path, problem: Problem) -> Array:
     """A potential from a path alone, shape ``(nt, nx + 1)``: exact where the path is a minimiser and its density positive.
 
-    The last level follows from the first variation, the others from the Hamilton-Jacobi equation with ``v = m / rho``.
+    The last level follows from the first variation, the others from the Hamilton-Jacobi equation with ``v = m / rho``,
+    continued into vacuum.
     """
-    grid, rho, m = problem.grid, path.density[1:], path.flux[1:]
-    v = np.divide(m, rho, out=np.zeros_like(m), where=rho > 0.0)
+    grid, v = problem.grid, np.empty_like(path.density[1:])
+    for k, (rho, m) in enumerate(zip(path.density[1:], path.flux[1:], strict=True)):
+        inside = rho > _SUPPORT * rho.max()
+        v[k] = np.interp(grid.x, grid.x[inside], m[inside] / rho[inside])
     kinetic = 0.5 * grid.wt[1:, None] * v**2
-    u = rho[-1]
+    u = path.density[-1]
     slope = problem.energy.first_variation(np.maximum(u, _SUPPORT * u.max()), grid)
     if problem.objective.data.size > 0 and problem.data is not None:
         slope = slope + problem.data.gradient(u, grid)
@@ -209,7 +209,7 @@ def dual_bound(problem: Problem, path: Path, potential: Array | None = None) -> 
         z, most = tangent.largest(best, z)
         most -= value
     certified = is_convex(problem) and float(tangent.square @ z[2:]) <= 0.0
-    return DualBound(problem.tau * most, z[tangent.parity], z[2:], tangent.potential + z[2:] @ tangent.rows, certified)
+    return DualBound(problem.tau * most, z[2:], tangent.potential + z[2:] @ tangent.rows, certified)
 
 
 class _Tangent:
@@ -221,7 +221,7 @@ class _Tangent:
     def __init__(self, problem: Problem, density: Array) -> None:
         grid, objective = problem.grid, problem.objective
         self.wx, self.exponent, self.density = grid.wx, problem.energy.exponent, density
-        self.parity = np.arange(grid.nx + 1) % 2
+        odd = np.arange(grid.nx + 1) % 2
         mass = float(grid.integrate(problem.initial))
         self.masses = np.array([self.wx[i::2] @ problem.initial[i::2] for i in (0, 1)])
         self.potential, self.base = objective.potential, 0.0
@@ -242,7 +242,7 @@ class _Tangent:
         self.rows = rows - 2.0 * first * self.square[:, None] * grid.x
         self.offset = self.square * first**2 - objective.data
         self.theta = 1.0 / objective.inverse_theta if kind.size else 1.0
-        self.columns = np.concatenate([[self.parity == 0, self.parity == 1], self.rows]).astype(np.float64)
+        self.columns = np.vstack([1 - odd, odd, self.rows]).astype(np.float64)
         self.linear = np.concatenate([-self.masses, self.offset])
         with np.errstate(divide="ignore"):
             self.slope = np.array([internal_slope(u, self.exponent) for u in density])
@@ -313,8 +313,8 @@ def feasible_path(path: Path, problem: Problem) -> Path:
         spread[:, i::2] = (1.0 - share) * initial[i::2] + share * wanted / wx.sum()
     rho[0] = initial
     flux, spread_flux = _flux(rho, grid), _flux(spread, grid)
-    found = [Path((1.0 - s) * rho + s * spread, (1.0 - s) * flux + s * spread_flux) for s in _SHARES]
-    return min(found, key=problem.value)
+    paths = [Path((1.0 - s) * rho + s * spread, (1.0 - s) * flux + s * spread_flux) for s in _SHARES]
+    return min(paths, key=problem.value)
 
 
 def _flux(rho: Array, grid: Grid) -> Array:

@@ -1,12 +1,12 @@
 r"""Optimality of one daJKO step: what a minimiser and its dual variable satisfy, and by how much a computed step fails to.
 
-Nothing here depends on the solver; docs/mathematics.md, section 7, derives what is checked. With ``phi`` the multiplier of the
-continuity equation, ``v`` its velocity, u the new density, and ``phi(1) = phi_K - w_K v_K^2 / 2``,
+Nothing here depends on the solver; docs/mathematics.md, section 7, derives what is checked. With ``phi`` the multiplier of
+the continuity equation, ``v`` its velocity, u the new density, and ``phi(1) = phi_K - w_K v_K^2 / 2``,
 
 - *first-order condition*: ``phi(1) / tau + dE/du`` is constant on the support of u, with one constant for the even and one
   for the odd nodes, because centred differences keep their masses apart;
-- *Hamilton-Jacobi equation*: ``(phi_{k+1} - phi_k) / w_k + v_k^2 / 2 = 0`` on the support of ``rho_k``, and at most 0 elsewhere,
-  again up to two constants for each level;
+- *Hamilton-Jacobi equation*: ``(phi_{k+1} - phi_k) / w_k + v_k^2 / 2`` is 0 on the support of ``rho_k``, and at most 0
+  elsewhere, again up to two constants for each level;
 - *velocity*: ``m = rho v``;
 - *continuity*: (4.3)-(4.5);
 - *duality gap*: the objective of a feasible path is at most this much above the least.
@@ -17,7 +17,7 @@ Divided by tau, the first two are in the units of ``dE/du``, velocities are thos
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -34,17 +34,17 @@ class Optimality:
     Attributes
     ----------
     gap : float
-        Duality gap divided by tau: the objective of :func:`dajko.duality.feasible_path`, over tau, is at most this much above
-        the least one. Not negative, up to rounding.
+        Duality gap divided by tau: the objective of :func:`dajko.duality.feasible_path`, over tau, is at most this much
+        above the least one. Not negative, up to rounding.
     certified : bool
         Whether ``gap`` bounds the distance to the minimum of the step itself. Where the step is not convex it is that of the
         convex step that majorises it at the new density.
     spread_even, spread_odd : float
-        Mean absolute deviation of ``phi(1) / tau + dE/du`` from its mean, over the even and the odd nodes, weighted with the new
-        density.
+        Mean absolute deviation of ``phi(1) / tau + dE/du`` from its mean, over the even and the odd nodes, weighted with the
+        new density.
     hamilton_jacobi : float
-        The same of ``(dphi/dt + v^2 / 2) / tau`` over the nodes of either class, averaged over both and over the levels but the
-        last, with the density as weight.
+        The same of ``(dphi/dt + v^2 / 2) / tau`` over the nodes of either class, averaged over both and over the levels but
+        the last, with the density as weight.
     velocity : float
         Root mean square of ``m / rho - v``, divided by tau, with the density as weight.
     continuity : float
@@ -63,6 +63,10 @@ class Optimality:
     def spread(self) -> float:
         """The larger one of the spreads on even and on odd nodes."""
         return max(self.spread_even, self.spread_odd)
+
+
+# Of a step that failed.
+UNKNOWN = Optimality(math.nan, False, math.nan, math.nan, math.nan, math.nan, math.nan)
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +114,7 @@ def of_path(problem: Problem, path: Path, potential: Array | None = None) -> Opt
         Multiplier of the continuity equation, see :attr:`dajko.solvers.Step.potential`; made from the path by default.
     """
     if not (np.isfinite(path.density).all() and np.isfinite(path.flux).all()):
-        return Optimality(**{f.name: False if f.name == "certified" else math.nan for f in fields(Optimality)})
+        return UNKNOWN
     grid, tau = problem.grid, problem.tau
     feasible = feasible_path(path, problem)
     bound = dual_bound(problem, feasible, potential)
@@ -149,7 +153,7 @@ def first_order(problem: Problem, path: Path, potential: Array | None = None) ->
 
 
 def _first_order(problem: Problem, u: Array, phi: Array, bound: DualBound) -> FirstOrder:
-    """The multipliers of the data are those of the dual bound: ``(B - v) / theta`` would magnify errors of B by 1 / theta."""
+    """The multipliers of the data are those of the dual bound: ``(B - v) / theta`` magnifies errors of B by 1 / theta."""
     slope = np.array([internal_slope(max(value, 0.0), problem.energy.exponent) for value in u])
     potential, variation = final_potential(phi, problem.grid) / problem.tau, slope + bound.variation
     variation[u <= 0.0] = (bound.variation + np.where(np.isfinite(slope), slope, 0.0))[u <= 0.0]

@@ -221,8 +221,8 @@ class Step:
     warm_start : object
         What the same solver may start the next step from.
     potential : array of shape (nt, nx + 1), optional
-        Multiplier of the continuity equation at the levels 1 to nt, of the sign and scale of :mod:`dajko.solvers.newton`: the
-        potential whose gradient is the velocity. None where the solver has none.
+        Multiplier of the continuity equation at the levels 1 to nt, of the sign and scale of :mod:`dajko.solvers.newton`:
+        the potential whose gradient is the velocity. None where the solver has none.
     """
 
     path: Path
