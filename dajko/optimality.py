@@ -125,7 +125,7 @@ def of_path(problem: Problem, path: Path, potential: Array | None = None) -> Opt
     apart = np.divide(m, rho, out=v.copy(), where=rho > 0.0) - v
     missing = sum(_deviation(slack(phi, grid)[:, i::2], weight[:-1, i::2]) for i in (0, 1))
     condition, shares = _first_order(problem, path.density[-1], phi, bound).residual, weight[-1]
-    even, odd = (float(_deviation(condition[i::2], shares[i::2])) / max(shares[i::2].sum(), 1e-300) for i in (0, 1))
+    even, odd = (float(_deviation(condition[i::2], shares[i::2]) / max(shares[i::2].sum(), 1e-300)) for i in (0, 1))
     return Optimality(
         gap=(problem.value(feasible) - bound.value) / tau,
         certified=bound.certified,
