@@ -77,6 +77,22 @@ def internal_slope_and_curvature(u: float, m: float) -> tuple[float, float]:
     return slope, (m - 1.0) * slope / u
 
 
+def internal_conjugate(p: Array, m: float) -> tuple[Array, Array, Array]:
+    """``U*(p) = sup_{u >= 0} (p u - U(u))``, its slope, which is the maximising u, and its curvature, at each entry of p.
+
+    Without internal energy ``U*`` is 0 for ``p <= 0`` and infinite above.
+    """
+    if m == NO_INTERNAL_ENERGY:
+        return np.where(p <= 0.0, 0.0, np.inf), np.zeros_like(p), np.zeros_like(p)
+    if m == ENTROPY_EXPONENT:
+        u = np.exp(p - 1.0)
+        return u, u, u
+    u = (np.maximum(p, 0.0) * (m - 1.0) / m) ** (1.0 / (m - 1.0))
+    curvature = np.zeros_like(u)
+    np.power(u, 2.0 - m, out=curvature, where=u > 0.0)
+    return u**m, u, curvature / m
+
+
 @dataclass(frozen=True)
 class PorousMedium:
     """Internal energy ``U(u) = u^m / (m - 1)`` of the porous medium equation, (5.3).

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from dajko import Gaussian, Grid
-from dajko.distance import l1, l2, w2
+from dajko.distance import kantorovich_potential, l1, l2, w2
 
 with warnings.catch_warnings():  # its docstrings hold escapes that Python warns of when it first compiles them
     warnings.simplefilter("ignore")
@@ -122,3 +122,39 @@ def test_distances_broadcast_over_leading_axes():
         result = distance(u, v, SMALL)
         assert result.shape == (2, 3)
         assert result[1, 2] == pytest.approx(float(distance(u[1, 2], v, SMALL)), rel=1e-14)
+
+
+def test_kantorovich_potential_of_gaussians_is_a_parabola():
+    """From N(-0.02, 0.15) to N(0.05, 0.2) mass at x comes from -0.02 + 0.75 (x - 0.05); second order in dx."""
+    sizes, errors = [40, 80, 160, 320], []
+    for nx in sizes:
+        grid = Grid(-1.5, 1.5, nx, 1)
+        u, v = Gaussian(0.05, 0.2)(grid.x), Gaussian(-0.02, 0.15, 3.0)(grid.x)
+        exact = 0.5 * grid.x**2 - (-0.02 * grid.x + 0.375 * (grid.x - 0.05) ** 2)
+        exact -= grid.integrate(u * exact) / grid.integrate(u)
+        errors.append(np.sqrt(grid.integrate(u * (kantorovich_potential(u, v, grid) - exact) ** 2)))
+    assert abs(-np.polyfit(np.log(sizes), np.log(errors), 1)[0] - 2.0) < 0.1
+
+
+def test_kantorovich_potential_of_a_shift_is_linear_and_unknown_in_vacuum():
+    grid = Grid(0.0, 1.0, 20, 1)
+    v = np.zeros(21)
+    v[4:9] = [1.0, 0.0, 2.0, 0.0, 0.5]
+    u = np.roll(v, 6)
+    potential = kantorovich_potential(u, v, grid)
+    np.testing.assert_array_equal(np.isnan(potential), u == 0.0)
+    there = u > 0.0
+    slope = 6 * grid.dx
+    mean = grid.x[there] @ u[there] / u.sum()
+    np.testing.assert_allclose(potential[there], slope * (grid.x[there] - mean), atol=1e-14)
+
+
+def test_kantorovich_potential_solves_the_dual_problem():
+    """It and its transform ``min_x (|x - y|^2 / 2 + ...)`` attain half the squared distance."""
+    grid = Grid(-1.0, 1.0, 400, 1)
+    u, v = Gaussian(0.1, 0.2)(grid.x), Gaussian(-0.1, 0.1)(grid.x) + Gaussian(0.3, 0.05)(grid.x)
+    u, v = u / grid.integrate(u), v / grid.integrate(v)
+    potential = kantorovich_potential(u, v, grid)
+    transform = (0.5 * (grid.x[:, None] - grid.x) ** 2 - potential).min(axis=1)
+    dual = grid.integrate(potential * u) + grid.integrate(transform * v)
+    np.testing.assert_allclose(dual, 0.5 * w2(u, v, grid) ** 2, rtol=1e-3)

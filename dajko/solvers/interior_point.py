@@ -257,7 +257,7 @@ class _Run:
             "data": progress.data[0] / (SLACK[3] * self.solver.tol * data.size[0]),
         }
         residuals = {name: self.solver.tol * float(value) for name, value in residuals.items()}
-        return self._step(0, 0, Path(density, flux), residuals)
+        return replace(self._step(0, 0, Path(density, flux), residuals), potential=phi.T.copy())
 
     def _step(self, n: int, lane: int, path: Path, residuals: dict[str, float]) -> Step:
         record = self.record

@@ -184,6 +184,7 @@ class PD3O:
             residual=float(residuals[:3].max()),
             message=f"pd3o, {iterations} iterations: {status.message}",
             warm_start=(path, dual),
+            potential=_potential(dual, weights(grid)),
         )
 
     def steps(self, problem: Problem) -> Steps:
@@ -226,6 +227,16 @@ class PD3O:
         return Steps(
             primal, dual, dual * _DATA_SHARE * norm / (np.maximum(rows, 1e-300) * max(rows.size, 1)), internal_explicit
         )
+
+
+def _potential(dual: Dual, w: Weights) -> Array:
+    """The multiplier of the continuity equation as :attr:`Step.potential` has it, shape ``(nt, nx + 1)``.
+
+    The scaled ``y`` of (4.9) counts a level with its weight in the metric and the quotient by dt; the multiplier of the mass
+    of a level, which is constant in space, counts for all levels before it too.
+    """
+    masses = np.cumsum((w.metric * dual.mass)[:0:-1])[::-1]
+    return np.asarray(w.metric[1:, None] * dual.continuity / w.dt + masses[:, None])
 
 
 def _data_row_norms(problem: Problem) -> Array:

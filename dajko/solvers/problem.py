@@ -220,6 +220,9 @@ class Step:
         One sentence for people.
     warm_start : object
         What the same solver may start the next step from.
+    potential : array of shape (nt, nx + 1), optional
+        Multiplier of the continuity equation at the levels 1 to nt, of the sign and scale of :mod:`dajko.solvers.newton`:
+        the potential whose gradient is the velocity. None where the solver has none.
     """
 
     path: Path
@@ -229,6 +232,7 @@ class Step:
     residual: float
     message: str
     warm_start: Any = field(default=None, repr=False)
+    potential: Array | None = field(default=None, repr=False)
 
     @property
     def density(self) -> Array:
