@@ -19,6 +19,7 @@ import dajko.study.run
 from benchmarks.stages import Place, Stages
 from dajko import distance
 from dajko.solvers import InteriorPoint
+from dajko.study.block import Task
 from dajko.study.cluster import open_cluster
 from dajko.study.config import StudyConfig
 from dajko.study.members import make_plan
@@ -162,7 +163,7 @@ def _block_shares(study: StudyConfig, least: float = 20.0) -> dict[str, float]:
         Place(experiment.Experiment, "data", "noisy data"),
         Place(experiment, "trajectories", "flow: problems and bookkeeping"),
         Place(InteriorPoint, "solve", "interior_point"),
-        Place(InteriorPoint, "solve_many", "interior_point"),
+        Place(InteriorPoint, "march", "interior_point"),
         Place(distance, "l1", "distances"),
         Place(distance, "l2", "distances"),
         Place(distance, "w2", "distances"),
@@ -174,7 +175,7 @@ def _block_shares(study: StudyConfig, least: float = 20.0) -> dict[str, float]:
         with stages.watch(places):
             for block in store.pending():
                 with stages.stage("block: the rest"):
-                    dajko.study.block.run_block(str(store.path), store.hash, block)
+                    dajko.study.block.run_block(str(store.path), store.hash, Task(block))
                 if sum(stages.seconds.values()) > least:
                     break
     total = sum(stages.seconds.values())
