@@ -21,7 +21,7 @@ import numpy as np
 
 from dajko.errors import InputError
 from dajko.study.config import NOT_SWEPT, StudyConfig
-from dajko.study.ingredients import SensorsConfig
+from dajko.study.ingredients import IntervalMassesConfig, SensorsConfig
 from dajko.study.parse import parse
 from dajko.study.variation import DistributionConfig
 
@@ -221,6 +221,8 @@ def operator_labels(study: StudyConfig) -> list[str]:
     for operator in study.observations.operators:
         if isinstance(operator, SensorsConfig):
             names += [f"sensor_{i}" for i in range(len(operator.sensors.positions))]
+        elif isinstance(operator, IntervalMassesConfig):
+            names += [f"interval_mass_{i}" for i in range(len(operator.interval_masses.edges) - 1)]
         else:
             names.append(operator)
     return names
