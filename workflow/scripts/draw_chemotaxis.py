@@ -21,7 +21,6 @@ from matplotlib.figure import Figure
 from dajko import open_study
 from dajko.report.style import BLACK, BLUE, DPI, GREEN, ORANGE, PURPLE, RC, SKY, VERMILION, WIDTH, log_axis
 
-
 # A bump is at the grid's limit when two neighbouring nodes hold this share of its mass.
 LIMIT = 0.9
 
@@ -171,7 +170,7 @@ def figure_57(directory: Path, target: Path) -> None:
         axes.plot(x, tied.density[k], color=BLUE, ls=":", lw=1.8, label="χ = 10 with data")
         axes.plot(x, free.truth[k], color=BLACK, ls="--", lw=1.3, label="χ = 2, the truth")
         axes.set(title=f"k = {k}", xlim=(-1, 1), ylim=(0, None))
-    figure.axes[0].legend(loc="upper center", fontsize=7.5)
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
     for axes in figure.axes[3:]:
         axes.set_xlabel("x")
     save(figure, target)
@@ -192,11 +191,12 @@ def figure_grid(directory: Path, target: Path) -> None:
     figure = Figure(figsize=(WIDTH, 3.0), layout="constrained")
     left, right = figure.subplots(1, 2)
     for cell, colour in zip([c for c in plain if c.chi == 10.0], (SKY, BLUE, PURPLE, VERMILION), strict=True):
-        left.plot(cell.time, cell.peak, color=colour, label=f"{cell.nx} cells")
+        left.plot(cell.time, cell.peak, color=colour)
+        left.annotate(f"{cell.nx} cells", (cell.time[-1], 1.08 * cell.peak[-1]), color=colour, ha="right", fontsize=8)
     for cell in (c for c in plain if c.chi == 2.0):
-        left.plot(cell.time, cell.peak, color=BLACK, ls="--", lw=1.0, label="χ = 2" if cell.nx == 50 else None)
+        left.plot(cell.time, cell.peak, color=BLACK, ls="--", lw=1.0)
+    left.annotate("χ = 2", (plain[0].time[-1], 3.4), ha="right", fontsize=8)
     left.set(yscale="log", xlabel="time", ylabel="largest density", title="χ = 10 without data")
-    left.legend(fontsize=7, loc="center right", framealpha=0.9)
     curves = [
         ("no data", VERMILION, "o", [c for c in plain if c.chi == 10.0]),
         ("expectation, variance", PURPLE, "s", [c for c in data if "variance" in c.kind]),
@@ -261,7 +261,7 @@ def figure_data(directory: Path, target: Path) -> None:
     print(f"\nlargest density of the truth {truth.max():.4g}, critical length {critical:.4g}")
     widths = by_grid(width, lambda c: c.width)
     footprint.plot([w for w, _ in widths], [growth(g[0], g[1]) for _, g in widths], "o-", color=GREEN)
-    footprint.set(xlabel="width, 20 sensors of spacing 0.1")
+    footprint.set(xlabel="width (spacing 0.1)")
     log_axis(footprint.xaxis, [w for w, _ in widths])
     table(["width", "max, 100 cells", "200", "exponent"], [
         (w, *(float(c.peak[-1]) for c in g), growth(g[0], g[1])) for w, g in widths])  # fmt: skip
@@ -294,14 +294,18 @@ def figure_chi_core(directory: Path, target: Path) -> None:
     for free, colour, label in ((True, VERMILION, "no data"), (False, PURPLE, "expectation, variance")):
         group = by_grid((c for c in chi if np.isinf(c.theta) == free), lambda c: c.chi)
         left.plot([x for x, _ in group], [growth(g[0], g[1]) for _, g in group], "o-", color=colour, label=label)
-        rows += [(label, x, *(float(c.peak[-1]) for c in g), growth(g[0], g[1]), [round(m, 2) for m in g[-1].clusters])
+        rows += [(label, x, *(float(c.peak[-1]) for c in g), growth(g[0], g[1]), float(g[-1].pair[-1]), [round(m, 2) for m in g[-1].clusters])
                  for x, g in group]  # fmt: skip
-    for number, text in ((1, "2π / M"), (2, "4π / M")):
-        left.axvline(2.0 * np.pi * number / mass, color=BLACK, ls="--", lw=1.0)
-        left.annotate(text, (2.0 * np.pi * number / mass, 0.02), rotation=90, ha="right", va="bottom", fontsize=7.5)
+    variance = float(chi[0].data["data_exact"].sel(observation="variance").values[-1])
+    half = 0.5 * chi[0].nx * chi[0].dx
+    thresholds = {"2π / M": 2.0 * np.pi / mass, "with the variance": 2.0 * np.pi / mass * (1.0 + variance / mass / half**2)}
+    print(f"\nmass {mass:.4g}, variance of the truth at the end {variance:.3g}, thresholds {thresholds}")
+    for (text, value), side in zip(thresholds.items(), ("right", "left"), strict=True):
+        left.axvline(value, color=BLACK, ls="--", lw=1.0)
+        left.annotate(text, (value, 0.42), rotation=90, ha=side, va="bottom", fontsize=7)
     left.set(xlabel="χ", ylabel="growth exponent p")
-    left.legend(fontsize=7, loc="center right")
-    table(["data", "χ", "max, coarse", "fine", "exponent", "clusters"], rows)
+    left.legend(fontsize=7, loc="lower right")
+    table(["data", "χ", "max, coarse", "fine", "exponent", "two nodes / bump", "clusters"], rows)
     core, rows = cells(directory, "core"), []
     for (free, length), group in by_grid(core, lambda c: (bool(np.isinf(c.theta)), c.core)):
         colour = dict(zip((0.0, 0.02, 0.05, 0.1, 0.2), (BLACK, VERMILION, PURPLE, BLUE, GREEN), strict=True))[length]
@@ -312,7 +316,8 @@ def figure_chi_core(directory: Path, target: Path) -> None:
                      growth(group[-2], group[-1]), [round(m, 2) for m in group[-1].clusters]))  # fmt: skip
     right.set(yscale="log", xlabel="dx", ylabel="largest density")
     log_axis(right.xaxis, [c.dx for c in core])
-    right.legend(fontsize=6.5)
+    right.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    right.set_title("solid: no data; dotted: expectation, variance", fontsize=8)
     grids = sorted({c.nx for c in core})
     table(["data", "core", *(f"max, {nx} cells" for nx in grids), "exponent, last two", "clusters"], rows)
     save(figure, target)
