@@ -245,7 +245,7 @@ BAD_STUDIES = [
     (
         {"observations.operators": [3]},
         "observations.operators.0",
-        "must be one of expectation, variance, mean, spread, mass, or {sensors: …}",
+        "must be one of expectation, variance, mean, spread, mass, {sensors: …} or {interval_masses: …}",
     ),
     ({"observations.operators": []}, "observations.operators", "must not be empty"),
     (

@@ -18,7 +18,7 @@ from dajko import interaction as interactions
 from dajko.errors import InputError
 from dajko.flow import Flow, Trajectory, trajectories, trajectory
 from dajko.grid import Array, Grid
-from dajko.observation import DataTerm, Observation, Sensors, as_observation, measure
+from dajko.observation import DataTerm, IntervalMasses, Observation, Sensors, as_observation, measure
 from dajko.solvers import PD3O, InteriorPoint, Problem, Solver, Status
 from dajko.study.config import StudyConfig
 from dajko.study.ingredients import (
@@ -27,6 +27,7 @@ from dajko.study.ingredients import (
     ExactTruth,
     InitialConfig,
     InteractionConfig,
+    IntervalMassesConfig,
     MatrixConfig,
     PD3OConfig,
     PorousMediumConfig,
@@ -41,6 +42,7 @@ from dajko.study.ingredients import (
 _PROFILES: dict[str, Callable[..., profiles.Profile]] = {
     "barenblatt": profiles.Barenblatt,
     "gaussian": profiles.Gaussian,
+    "gaussian_mixture": profiles.GaussianMixture,
     "heat": profiles.Heat,
     "ornstein_uhlenbeck": profiles.OrnsteinUhlenbeck,
 }
@@ -390,6 +392,8 @@ def _observations(study: StudyConfig, grid: Grid, prefix: str) -> tuple[Observat
         try:
             if isinstance(operator, SensorsConfig):
                 found.append(Sensors(**operator.sensors.model_dump()))
+            elif isinstance(operator, IntervalMassesConfig):
+                found.append(IntervalMasses(**operator.interval_masses.model_dump()))
             else:
                 found.append(as_observation(operator))
             found[-1].footprints(grid)

@@ -65,8 +65,10 @@ class Shape(NamedTuple):
         for operator in json.loads(self.operators):
             if isinstance(operator, str):
                 names.append(operator)
-            else:
+            elif "sensors" in operator:
                 names += [f"sensor_{i}" for i in range(len(operator["sensors"]["positions"]))]
+            else:
+                names += [f"interval_mass_{i}" for i in range(len(operator["interval_masses"]["edges"]) - 1)]
         return names
 
 
