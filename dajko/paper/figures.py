@@ -35,7 +35,9 @@ def profiles_and_energy(stores: Stores) -> Figure:
         left_axes.plot(paper.grid.x, paper.truth[step], **TRUTH)
         left_axes.plot(paper.grid.x, paper.density[step], **SCHEME)
         peak = paper.truth[step].argmax()
-        left_axes.annotate(f"{k}", (paper.grid.x[peak], paper.truth[step, peak]), (0, 2), textcoords="offset points", ha="center")
+        left_axes.annotate(
+            f"{k}", (paper.grid.x[peak], paper.truth[step, peak]), (0, 2), textcoords="offset points", ha="center"
+        )
     left_axes.set(xlabel="position $x$", ylabel="density $u$", xlim=(paper.grid.left, paper.grid.right))
     left_axes.set_ylim(bottom=0.0, top=1.08 * paper.truth.max())
     exact = paper.experiment.energy.value(paper.truth, paper.grid)
@@ -68,9 +70,7 @@ def panels(flow: Flow, alone: Flow) -> Figure:
         axes.set_xlim(flow.grid.left, flow.grid.right)
         axes.set_ylim(bottom=0.0)
     style.outer_labels(list(grid), "position $x$", "density $u$")
-    style.bottom_legend(
-        figure, _handles(("truth", TRUTH), ("model with data", SCHEME), ("model without data", ALONE))
-    )
+    style.bottom_legend(figure, _handles(("truth", TRUTH), ("model with data", SCHEME), ("model without data", ALONE)))
     return figure
 
 
@@ -90,9 +90,7 @@ def supports(stores: Stores, support: Callable[[Array, Flow], Array]) -> Figure:
         axes.set_ylim(flow.grid.left, flow.grid.right)
         if name == "figure-5-5":
             axes.set_ylabel("ends of the support")
-    style.bottom_legend(
-        figure, _handles(("truth", TRUTH), ("model with data", SCHEME), ("model without data", ALONE))
-    )
+    style.bottom_legend(figure, _handles(("truth", TRUTH), ("model with data", SCHEME), ("model without data", ALONE)))
     return figure
 
 
@@ -173,4 +171,6 @@ def orders(
 def _slope(axes: Axes, x: Array, y: Array, order: int) -> None:
     """A line of the expected order below the points."""
     axes.plot(x, 0.6 * y[0] * (x / x[0]) ** order, color="0.6", linewidth=0.8)
-    axes.annotate(f"order {order}", (x[1], 0.6 * y[0] * (x[1] / x[0]) ** order), (4, -9), textcoords="offset points", fontsize=8)
+    axes.annotate(
+        f"order {order}", (x[1], 0.6 * y[0] * (x[1] / x[0]) ** order), (4, -9), textcoords="offset points", fontsize=8
+    )

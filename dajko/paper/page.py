@@ -17,7 +17,9 @@ from dajko.paper.stores import Stores
 from dajko.report.style import save_figure
 from dajko.study.parse import read_studies
 
-PAGE, HTML, FIGURES = "paper.md", "paper.html", "figures"
+PAGE, HTML = "paper.md", "paper.html"
+# Relative to the pages, also where they are copied to among the documents.
+FIGURES = "figures/paper"
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ def judge(results: Path) -> tuple[Section, ...]:
     return tuple(Section(title, tuple(claim(stores) for claim in claims)) for title, claims in SECTIONS)
 
 
-def write_paper(results: Path, files: list[Path], figures: str = FIGURES) -> list[Path]:
+def write_paper(results: Path, files: list[Path]) -> list[Path]:
     """Judge all claims and write ``paper.md``, ``paper.html`` and their figures into the results directory.
 
     Parameters
@@ -54,8 +56,6 @@ def write_paper(results: Path, files: list[Path], figures: str = FIGURES) -> lis
         The directory that holds the studies' directories.
     files : list of Path
         The files that hold the studies, to say how each is run.
-    figures : str
-        Where the Markdown page looks for its figures.
 
     Returns
     -------
@@ -88,7 +88,7 @@ def write_paper(results: Path, files: list[Path], figures: str = FIGURES) -> lis
     pages = []
     for page in (PAGE, HTML):
         text = environment.get_template(f"{page}.j2").render(
-            sections=sections, homes=homes, counts=counts, images=images, figures=figures
+            sections=sections, homes=homes, counts=counts, images=images, figures=FIGURES
         )
         temporary = results / f".{page}.{os.getpid()}"
         temporary.write_text(text, encoding="utf-8")

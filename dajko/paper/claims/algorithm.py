@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from dajko import DataTerm, Energy, Grid, InteriorPoint, PorousMedium, distance, jko_step
-from dajko.grid import Array
+from dajko import distance
+from dajko.energy import Energy, PorousMedium
+from dajko.flow import jko_step
+from dajko.grid import Array, Grid
+from dajko.observation import DataTerm
 from dajko.paper.finding import Finding, Table, Verdict
 from dajko.paper.stores import Flow, Stores
-from dajko.paper.words import count, fixed, percent, short
+from dajko.paper.words import count, fixed, short
 from dajko.profiles import Barenblatt
-from dajko.solvers import Problem
+from dajko.solvers import InteriorPoint, Problem
 from dajko.solvers.constraints import operator_norm
 from dajko.solvers.pd3o import lipschitz_bounds
 
@@ -68,9 +71,11 @@ def iterations(stores: Stores) -> Finding:
         studies=FIGURES,
         verdict=Verdict.of(4000 <= means[0] <= 9000, condition=True),
         found=[
-            f"{count(means[0])} on average over the 31 steps of figure 5.1, {count(min(means[1:]))} to {count(max(means[1:]))} in "
+            f"{count(means[0])} on average over the 31 steps of figure 5.1, {count(min(means[1:]))} to "
+            f"{count(max(means[1:]))} in "
             "the other figures. The condition: the first step starts from the old density at all levels, not from zeros as "
-            "Algorithm 2 prints it, and the stopping rule reads the last iterate of Algorithm 1. The number is a property of "
+            "Algorithm 2 prints it, and the stopping rule reads the last iterate of Algorithm 1. The number is a "
+            "property of "
             "the stopping rule rather than of the problem: see the next claim."
         ],
         tables=[
@@ -101,9 +106,7 @@ def step_differences(flow: Flow) -> Array:
 def tolerance(stores: Stores) -> Finding:
     """How far a converged step of Algorithm 1 is from the minimiser."""
     figures = {name: step_differences(stores.flow(name)) for name in FIGURES}
-    rows = [
-        [name.replace("figure-", "").replace("-", "."), short(d.mean()), short(d.max())] for name, d in figures.items()
-    ]
+    rows = [[name.replace("figure-", "").replace("-", "."), short(d.mean()), short(d.max())] for name, d in figures.items()]
     tolerances = {f.config.solver.tol: f for f in stores.flows("accuracy")}
     finer = [
         [short(tol), count(f.iterations.mean()), short((d := step_differences(f)).mean()), short(d.max())]
@@ -117,13 +120,18 @@ def tolerance(stores: Stores) -> Finding:
         studies=[*FIGURES, "accuracy"],
         verdict=Verdict.of(most < 1e-3, condition=True),
         found=[
-            f"Each step of Algorithm 1 was taken again by interior_point (tol = 10⁻⁹) from the same old density. They differ by "
+            f"Each step of Algorithm 1 was taken again by interior_point (tol = 10⁻⁹) from the same old density. They "
+            "differ by "
             f"at most {short(most)} of the mass in L1: small beside the errors of the figures, but "
             f"{count(most / 1e-5)} times the tolerance, because an iteration that changes little may still be far from its "
             "limit. A tenth of the tolerance costs about ten times the iterations."
         ],
         tables=[
-            Table("L1 distance of a step to the exact discrete minimiser, relative to the mass", ["figure", "mean", "most"], rows),
+            Table(
+                "L1 distance of a step to the exact discrete minimiser, relative to the mass",
+                ["figure", "mean", "most"],
+                rows,
+            ),
             Table("The same for figure 5.4 by tolerance", ["tol = δ", "iterations", "mean", "most"], finer),
         ],
     )
@@ -145,7 +153,8 @@ def meaning_of_theta(stores: Stores) -> Finding:
         studies=["figure-5-2"],
         verdict=Verdict.of(as_in_17 < _PRIMAL < as_in_42, condition=True),
         found=[
-            f"With the meaning of section 4.2 the explicit step of Algorithm 1 needs λ < {short(as_in_42)}, which λ = {_PRIMAL} "
+            f"With the meaning of section 4.2 the explicit step of Algorithm 1 needs λ < {short(as_in_42)}, which λ = "
+            f"{_PRIMAL} "
             f"meets; with that of (1.7) it needs λ < {short(as_in_17)}. So the figures use the θ of section 4.2, as all "
             "studies here do. In the notation of Remark 3.2 this is c: the figures nudge."
         ],
@@ -167,7 +176,8 @@ def positivity(stores: Stores) -> Finding:
         studies=FIGURES,
         verdict=Verdict.of(min(lowest) >= 0 and max(drift.values()) < 1e-2),
         found=[
-            f"The lowest density in {len(lowest)} flows of 31 steps is {short(min(lowest))}. After 31 steps of Algorithm 1 the mass is off "
+            f"The lowest density in {len(lowest)} flows of 31 steps is {short(min(lowest))}. After 31 steps of "
+            "Algorithm 1 the mass is off "
             f"by at most {short(drift['pd3o'])}, with interior_point, which does solve linear systems, by "
             f"{short(drift['interior_point'])}. The mass constraint (4.11) follows from (4.9), (4.10) and (4.12)."
         ],

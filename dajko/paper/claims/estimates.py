@@ -1,15 +1,15 @@
 """The estimates of sections 2 and 3, evaluated along computed flows.
 
-Distances are ``d^2 = M W2^2`` with the usual W2 between densities divided by their mass M: then ``F + d^2 / (2 tau)`` is what a
-step minimises, as in (2.8).
+Distances are ``d^2 = M W2^2`` with the usual W2 between densities divided by their mass M: then ``F + d^2 / (2 tau)`` is
+what a step minimises, as in (2.8).
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from dajko import measure
 from dajko.grid import Array
+from dajko.observation import measure
 from dajko.paper import figures
 from dajko.paper.finding import Finding, Picture, Table, Verdict
 from dajko.paper.stores import Flow, Stores
@@ -61,16 +61,22 @@ def stability(stores: Stores) -> Finding:
         studies=["figure-5-1", "figure-5-2", "figure-5-3", "figure-5-4", "figure-5-6"],
         verdict=Verdict.of(max(shares) <= 1, condition=True),
         found=[
-            "The lemma asks for bounded functionals, which these are not; its proof uses them at four densities only, the old and "
+            "The lemma asks for bounded functionals, which these are not; its proof uses them at four densities only, "
+            "the old and "
             "the new ones of both flows, so that δF and the norms are taken over these. Then the left side is at most "
-            f"{percent(max(shares))} of the right one. As Remark 2.2 of the paper says, the estimate is not sharp: the last term does not "
+            f"{percent(max(shares))} of the right one. As Remark 2.2 of the paper says, the estimate is not sharp: the "
+            "last term does not "
             "vanish when the two flows agree.",
-            "In one dimension more is true. Quantile functions make W2 a Hilbert norm, in which these internal energies are convex, so "
-            f"that a step with the same F does not expand distances at all: d²(u₁′, u₂′)/d²(u₁, u₂) ≤ {fixed(growth[0], 3)} in the "
+            "In one dimension more is true. Quantile functions make W2 a Hilbert norm, in which these internal energies "
+            "are convex, so "
+            f"that a step with the same F does not expand distances at all: d²(u₁′, u₂′)/d²(u₁, u₂) ≤ "
+            f"{fixed(growth[0], 3)} in the "
             "first pair. (In print the lemma names the new steps where it means the old ones.)",
         ],
         tables=[
-            Table("Largest over 31 steps", ["pair of flows", "left side / right side of (2.9)", "d² after / d² before"], rows)
+            Table(
+                "Largest over 31 steps", ["pair of flows", "left side / right side of (2.9)", "d² after / d² before"], rows
+            )
         ],
     )
 
@@ -121,7 +127,10 @@ def hoelder(stores: Stores) -> Finding:
         claim="d(u(s), u(t)) ≤ √6 (F(u₀) − inf F)^(1/2) |t − s|^(1/2).",
         studies=FIGURES,
         verdict=Verdict.of(max(most) <= 1),
-        found=[f"Over all pairs of steps of the flows without data, the left side is at most {percent(max(most), 0)} of the right one."],
+        found=[
+            f"Over all pairs of steps of the flows without data, the left side is at most {percent(max(most), 0)} of "
+            "the right one."
+        ],
     )
 
 
@@ -162,7 +171,8 @@ def with_data(stores: Stores) -> Finding:
             "(3.5) holds in every step of every figure. The energy F alone need no longer fall: "
             + ", ".join(f"in figure {name} it rises in {n} of 31 steps" for name, n in rises.items() if n)
             + ("." if any(rises.values()) else "here it falls all the same."),
-            "The condition L_B² < θ/2 is about the θ of (1.7), which is that of section 4.2 over τ. With L_B² the largest eigenvalue of "
+            "The condition L_B² < θ/2 is about the θ of (1.7), which is that of section 4.2 over τ. With L_B² the "
+            "largest eigenvalue of "
             "∫u ∂ₓ(δBᵢ/δu) ∂ₓ(δBⱼ/δu) along the flow, "
             + (f"it is violated in figure {' and '.join(failing)}" if failing else "it is met everywhere")
             + ". It is sufficient, not necessary: these flows behave no worse than the others.",

@@ -39,7 +39,8 @@ def _picture(stores: Stores, name: str, what: str) -> Picture:
     number = name.replace("figure-", "").replace("-", ".")
     return Picture(
         name,
-        f"Figure {number}: {what}. Exact solution for m = 2 (red), the model with m = 2.5 alone (grey) and with data (blue dots), "
+        f"Figure {number}: {what}. Exact solution for m = 2 (red), the model with m = 2.5 alone (grey) and with data "
+        "(blue dots), "
         "Algorithm 1 at k = 2ⁱ.",
         lambda: figures.panels(stores.flow(name), stores.flow(name, data=False)),
     )
@@ -54,15 +55,18 @@ def wrong_exponent(stores: Stores) -> Finding:
     return Finding(
         title="The wrong exponent",
         place="Figure 5.5",
-        claim="The daJKO scheme “is able to correctly centre the numerical solution”; it does “not match the ground truth solution "
-        "very well. This can be explained by the fact that the Barenblatt profiles for m = 2.5 and m† = 2 have different masses.”",
+        claim="The daJKO scheme “is able to correctly centre the numerical solution”; it does “not match the ground "
+        "truth solution "
+        "very well. This can be explained by the fact that the Barenblatt profiles for m = 2.5 and m† = 2 have "
+        "different masses.”",
         studies=["figure-5-5"],
         verdict=Verdict.of(bool(abs(first[-1]) < 0.01 * first[0] and paper.errors[-1] >= bound > 0.5 * paper.errors[-1])),
         found=[
             f"The expectation falls from {fixed(first[0], 3)} to {fixed(first[-1], 4)}.",
             f"The masses are {fixed(mass, 3)} and {fixed(true, 3)}, and no scheme that keeps the first can have an L1 error "
             f"below their difference, {percent(bound)} of the true mass. At k = 32 it is {percent(paper.errors[-1])} "
-            f"(without data {percent(alone.errors[-1])}): the masses explain {percent(bound / paper.errors[-1], 0)} of what is left.",
+            f"(without data {percent(alone.errors[-1])}): the masses explain {percent(bound / paper.errors[-1], 0)} of "
+            "what is left.",
         ],
         tables=[
             Table(
@@ -96,10 +100,13 @@ def propagation(stores: Stores) -> Finding:
     return Finding(
         title="The speed of propagation",
         place="Figure 5.5, section 5.1.2",
-        claim="“By inspecting the supports of the three functions, we observe that using available data can correct for the speed "
+        claim="“By inspecting the supports of the three functions, we observe that using available data can correct for "
+        "the speed "
         "of propagation.”",
         studies=["figure-5-5", "figure-5-6"],
-        verdict=Verdict.of(light[0] < light[1] or heavy[0] < heavy[1], condition=not (light[0] < light[1] and heavy[0] < heavy[1])),
+        verdict=Verdict.of(
+            light[0] < light[1] or heavy[0] < heavy[1], condition=not (light[0] < light[1] and heavy[0] < heavy[1])
+        ),
         found=[
             f"Width of where the density exceeds {percent(EDGE, 0)} of its maximum. From k = 8 on it is off by "
             f"{percent(heavy[0])} of the true width on average with data and by {percent(heavy[1])} without, in figure 5.5; "
@@ -124,11 +131,13 @@ def rescaled_mass(stores: Stores) -> Finding:
     return Finding(
         title="The mass rescaled",
         place="Figure 5.6",
-        claim="With an initial condition scaled to the true mass “the daJKO scheme is able to match the ground truth much better”.",
+        claim="With an initial condition scaled to the true mass “the daJKO scheme is able to match the ground truth "
+        "much better”.",
         studies=["figure-5-6", "figure-5-5", "figure-5-4"],
         verdict=Verdict.of(bool(light.errors[-1] < 0.5 * heavy.errors[-1])),
         found=[
-            f"L1 error at k = 32: {percent(light.errors[-1])} in place of {percent(heavy.errors[-1])}; with the right exponent (figure 5.4) "
+            f"L1 error at k = 32: {percent(light.errors[-1])} in place of {percent(heavy.errors[-1])}; with the right "
+            "exponent (figure 5.4) "
             f"{percent(right_model.errors[-1])}. Without data the rescaled model has {percent(alone.errors[-1])}.",
         ],
         tables=[
@@ -164,7 +173,8 @@ def mass_as_data(stores: Stores) -> Finding:
         found=[
             f"{stuck} of {paper.iterations.size} steps of Algorithm 1 did not meet the stopping rule within "
             f"{count(paper.config.solver.max_iterations)} iterations; the others took {count(paper.iterations.min())} to "
-            f"{count(paper.iterations.max())}. interior_point takes {fixed(newton.iterations.mean(), 1)} iterations a step, and its "
+            f"{count(paper.iterations.max())}. interior_point takes {fixed(newton.iterations.mean(), 1)} iterations a "
+            "step, and its "
             f"flow is that without the datum: the largest difference of the densities is {short(same)} of their maximum. "
             "The constraints fix the mass, so this datum adds a constant to the energy and nothing else.",
         ],

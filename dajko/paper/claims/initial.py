@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from dajko import measure
 from dajko.grid import Array
+from dajko.observation import measure
 from dajko.paper import figures
 from dajko.paper.finding import Finding, Picture, Table, Verdict
 from dajko.paper.stores import Flow, Stores
@@ -15,7 +15,8 @@ _K = [f"k = {k}" for k in PANELS]
 
 
 def spread(density: Array, flow: Flow) -> Array:
-    """Second central moment divided by the mass, which does not mix in the position as (5.7) does for a mass other than 1."""
+    """Second central moment divided by the mass, which does not mix in the position as (5.7) does for a mass other "
+    "than 1."""
     return np.asarray(measure(["spread"], density, flow.grid)[:, 0])
 
 
@@ -38,9 +39,12 @@ def profiles(stores: Stores) -> Finding:
         verdict=Verdict.of(paper.max() < 0.05, condition=bool(cancels)),
         found=[
             f"L1 errors of Algorithm 1 between {percent(paper[1:].min())} and {percent(paper.max())} of the mass.",
-            "The good match of the first steps owes something to two errors that cancel. An implicit Euler step in time lags "
-            "behind the exact flow by an error of first order in τ, while the paper's quadrature in artificial time makes the "
-            f"flow run 1 + δt = 1.1 times too fast. With the consistent rule the error after one step is {percent(consistent[1])} "
+            "The good match of the first steps owes something to two errors that cancel. An implicit Euler step in time "
+            "lags "
+            "behind the exact flow by an error of first order in τ, while the paper's quadrature in artificial time "
+            "makes the "
+            f"flow run 1 + δt = 1.1 times too fast. With the consistent rule the error after one step is "
+            f"{percent(consistent[1])} "
             f"in place of {percent(printed[1])}; later, when the lag has faded and the speed has not, "
             f"{percent(consistent[-1])} in place of {percent(printed[-1])}.",
         ],
@@ -54,7 +58,8 @@ def profiles(stores: Stores) -> Finding:
         pictures=[
             Picture(
                 "figure-5-1",
-                "Figure 5.1. Left: exact profiles (lines) and Algorithm 1 (dots) at t = (k − 1)τ, k = 2ⁱ. Right: energy of the "
+                "Figure 5.1. Left: exact profiles (lines) and Algorithm 1 (dots) at t = (k − 1)τ, k = 2ⁱ. Right: energy "
+                "of the "
                 "exact solution and of the scheme with both time rules.",
                 lambda: figures.profiles_and_energy(stores),
             )
@@ -80,8 +85,10 @@ def energy_decay(stores: Stores) -> Finding:
         studies=["figure-5-1"],
         verdict=Verdict.of(min(least.values()) > 0),
         found=[
-            f"The energy falls in each of the 31 steps, by {percent(least['Algorithm 1, trapezoid (the paper)'])} at least with "
-            "Algorithm 1. The energy of the scheme lies above that of the exact solution with the consistent rule, as for any "
+            f"The energy falls in each of the 31 steps, by {percent(least['Algorithm 1, trapezoid (the paper)'])} at "
+            "least with "
+            "Algorithm 1. The energy of the scheme lies above that of the exact solution with the consistent rule, as "
+            "for any "
             "implicit Euler step; with the paper's rule it crosses it."
         ],
         tables=[Table("Energy F", ["", *_K], [[name, *row(f[STEPS], 3)] for name, f in runs.items()])],
@@ -128,7 +135,7 @@ def expectation(stores: Stores) -> Finding:
     """Figure 5.2: a shift, and the expectation as data."""
     paper, alone, unperturbed = stores.flow("figure-5-2"), stores.flow("figure-5-2", data=False), stores.flow("figure-5-1")
     mean = _moments(paper)[:, 0]
-    mass = paper.grid.integrate(paper.density[0])
+    mass = float(paper.grid.integrate(paper.density[0]))
     ratio = float((mean[-1] / mean[0]) ** (1 / (mean.size - 1)))
     expected = 1 / (1 + (1 + paper.grid.dt) * paper.tau * mass / paper.theta)
     peak = paper.grid.x[paper.density.argmax(axis=1)]
@@ -139,12 +146,16 @@ def expectation(stores: Stores) -> Finding:
         claim="“The daJKO scheme is able to steer the numerical solution to the exact solution”, because the expectation "
         "“effectively determines the maximum of the Barenblatt profile”.",
         studies=["figure-5-2", "figure-5-1"],
-        verdict=Verdict.of(bool(paper.errors[-1] < 1.1 * unperturbed.errors[-1] and paper.errors[-1] < 0.2 * alone.errors[-1])),
+        verdict=Verdict.of(
+            bool(paper.errors[-1] < 1.1 * unperturbed.errors[-1] and paper.errors[-1] < 0.2 * alone.errors[-1])
+        ),
         found=[
             f"At k = 32 the L1 error is {percent(paper.errors[-1])}; from the right initial datum (figure 5.1) it is "
-            f"{percent(unperturbed.errors[-1])}, from the shifted one without data {percent(alone.errors[-1])}. Nothing of the "
+            f"{percent(unperturbed.errors[-1])}, from the shifted one without data {percent(alone.errors[-1])}. Nothing "
+            "of the "
             "shift is left but the error of the scheme.",
-            f"The rate has a closed form, since the energy does not see translations: each step multiplies the expectation by "
+            f"The rate has a closed form, since the energy does not see translations: each step multiplies the "
+            "expectation by "
             f"1/(1 + (1 + δt)τM/θ) = {fixed(expected, 3)}, with M the mass; measured over 31 steps: {fixed(ratio, 3)}. The "
             f"maximum lies within {fixed(off, 1)} δx of the centre of mass all the time.",
         ],
@@ -163,15 +174,19 @@ def waiting(stores: Stores) -> Finding:
     return Finding(
         title="A shifted and too old start, the expectation as data",
         place="Figure 5.3",
-        claim="The shift is compensated; the approximation “‘waits’ for the true solution to arrive”; the match is “not as good as "
+        claim="The shift is compensated; the approximation “‘waits’ for the true solution to arrive”; the match is “not "
+        "as good as "
         "in the previous experiment”.",
         studies=["figure-5-3", "figure-5-2"],
-        verdict=Verdict.of(bool(mean[-1] < 0.01 * mean[0] and paper.errors[-1] > 2 * shift_only.errors[-1]), condition=same < 0.02),
+        verdict=Verdict.of(
+            bool(mean[-1] < 0.01 * mean[0] and paper.errors[-1] > 2 * shift_only.errors[-1]), condition=same < 0.02
+        ),
         found=[
             f"The expectation falls from {fixed(mean[0], 3)} to {fixed(mean[-1], 4)}, and the L1 error at k = 32 is "
             f"{percent(paper.errors[-1])} against {percent(shift_only.errors[-1])} in figure 5.2.",
             "The waiting is no effect of the data. The second central moment exceeds the true one by "
-            f"{percent(gap[0], 0)} at first and by {percent(gap[-1], 0)} at k = 32, and by {percent(gap_alone[-1], 0)} without any "
+            f"{percent(gap[0], 0)} at first and by {percent(gap[-1], 0)} at k = 32, and by {percent(gap_alone[-1], 0)} "
+            "without any "
             f"data: the two never differ by more than {percent(same)} of it. The equation itself forgets its age, since "
             "a Barenblatt profile grows like (t + t₀)^(1/3); the expectation only moves the profile.",
         ],
@@ -198,11 +213,15 @@ def variance(stores: Stores) -> Finding:
         studies=["figure-5-4", "figure-5-3"],
         verdict=Verdict.of(better and bool(both.errors[-1] < 0.5 * first.errors[-1])),
         found=[
-            f"The L1 error is smaller at every step, at k = 16 {percent(both.errors[15])} in place of {percent(first.errors[15])} and at "
-            f"k = 32 {percent(both.errors[-1])} in place of {percent(first.errors[-1])}, which is what the scheme leaves from the right initial datum "
-            f"({percent(unperturbed.errors[-1])}). In the first steps the two figures hardly differ ({percent(both.errors[1])} and "
+            f"The L1 error is smaller at every step, at k = 16 {percent(both.errors[15])} in place of "
+            f"{percent(first.errors[15])} and at "
+            f"k = 32 {percent(both.errors[-1])} in place of {percent(first.errors[-1])}, which is what the scheme "
+            "leaves from the right initial datum "
+            f"({percent(unperturbed.errors[-1])}). In the first steps the two figures hardly differ "
+            f"({percent(both.errors[1])} and "
             f"{percent(first.errors[1])} at k = 2): at θ = 1/200 the variance acts slowly.",
-            "(5.7) centres at B¹ = ∫xu, not at the centre of mass. For the mass 2 of these profiles it mixes the spread with the "
+            "(5.7) centres at B¹ = ∫xu, not at the centre of mass. For the mass 2 of these profiles it mixes the spread "
+            "with the "
             "position, and it is not linear in u, as section 3 assumes of B.",
         ],
         tables=[_table(stores, "figure-5-4")],

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from scipy.integrate import solve_ivp
 
-from dajko import distance, euclidean, measure
+from dajko import distance, euclidean
 from dajko.grid import Array
+from dajko.observation import measure
 from dajko.paper import figures
 from dajko.paper.finding import Finding, Picture, Table, Verdict
 from dajko.paper.stores import Flow, Stores
@@ -37,8 +38,10 @@ def small_and_large_theta(stores: Stores) -> Finding:
         studies=["theta-limits"],
         verdict=Verdict.of(holds),
         found=[
-            f"In the setting of figure 5.4 the misfit |B(u) − v| falls like θ to the power {order(orders[0])} for θ ≤ τ/100, down to "
-            f"{short(misfit[0])}; the distance to the flow without data falls like θ to the power {order(orders[1])} for θ ≥ 1, down to "
+            f"In the setting of figure 5.4 the misfit |B(u) − v| falls like θ to the power {order(orders[0])} for θ ≤ "
+            "τ/100, down to "
+            f"{short(misfit[0])}; the distance to the flow without data falls like θ to the power {order(orders[1])} "
+            "for θ ≥ 1, down to "
             f"{short(away[-1])}. What decides is θ against τ, not against 1: at the paper's θ = 10 τ the data are half way."
         ],
         tables=[
@@ -51,7 +54,8 @@ def small_and_large_theta(stores: Stores) -> Finding:
         pictures=[
             Picture(
                 "theta-limits",
-                "Misfit of the data, and distance to the flow without data, against θ; the paper's θ and the lines of slope ±1.",
+                "Misfit of the data, and distance to the flow without data, against θ; the paper's θ and the lines of "
+                "slope ±1.",
                 lambda: figures.theta_limits(*theta_limits(stores), stores.flow("figure-5-4").theta),
             )
         ],
@@ -65,11 +69,13 @@ def exact_data(stores: Stores) -> Finding:
     return Finding(
         title="Data that the scheme has made",
         place="Remark 3.1",
-        claim="If the data are measurements of the scheme's own solution, it yields the same minimisers with the data as without.",
+        claim="If the data are measurements of the scheme's own solution, it yields the same minimisers with the data "
+        "as without.",
         studies=["exact-data"],
         verdict=Verdict.of(max(away) < 1e-6),
         found=[
-            f"For θ from {short(flows[0].theta)} to ∞ the flow stays within {short(max(away))} of the mass of the flow that made the "
+            f"For θ from {short(flows[0].theta)} to ∞ the flow stays within {short(max(away))} of the mass of the flow "
+            "that made the "
             "data, which is what the solver leaves (tol = 10⁻⁹)."
         ],
         tables=[
@@ -98,8 +104,10 @@ def continuous_data(stores: Stores) -> Finding:
         studies=["continuous-data"],
         verdict=Verdict.of(abs(found[0] - 1) < 0.2),
         found=[
-            f"Barenblatt profile from the right initial datum, expectation and variance of the exact solution as data: fitted order "
-            f"{order(found)}. The data lower the constant, by {fixed(alone[-1] / error[-1], 1)} at the smallest τ, not the order."
+            f"Barenblatt profile from the right initial datum, expectation and variance of the exact solution as data: "
+            "fitted order "
+            f"{order(found)}. The data lower the constant, by {fixed(alone[-1] / error[-1], 1)} at the smallest τ, not "
+            "the order."
         ],
         tables=[
             Table(
@@ -138,7 +146,8 @@ def euclidean_errors(c: float = 0.2) -> tuple[Array, Array, float]:
         run = solve_ivp(lambda t, u: -matrix @ u + sign / c * (u - truth(t)), (0.0, 1.0), start, rtol=1e-11, atol=1e-12)
         return np.asarray(run.y[:, -1])
 
-    taus, errors = 0.05 * 0.5 ** np.arange(5), []
+    taus: Array = 0.05 * 0.5 ** np.arange(5)
+    errors: list[float] = []
     for tau in taus:
         steps = round(1.0 / tau)
         data = euclidean.LinearData(np.eye(2), np.array([truth((n + 1) * tau) for n in range(steps)]), c)
@@ -159,11 +168,15 @@ def nudging(stores: Stores) -> Finding:
         studies=["nudging"],
         verdict=Verdict.of(all(abs(o[0] - 1) < 0.15 for o in orders), condition=True),
         found=[
-            "θ = c/τ in (3.3) is θ = c in section 4.2, constant. Heat equation with the expectation as data, whose nudged flow is known: "
-            f"the expectation converges to it with the order {order(orders[0])} in τ. In ℝ² (`dajko.euclidean`, quadratic F, moving "
+            "θ = c/τ in (3.3) is θ = c in section 4.2, constant. Heat equation with the expectation as data, whose "
+            "nudged flow is known: "
+            f"the expectation converges to it with the order {order(orders[0])} in τ. In ℝ² (`dajko.euclidean`, "
+            "quadratic F, moving "
             f"data) the order is {order(orders[1])}.",
-            f"The condition is the sign: (3.4) and the equation after it print + in front of B*, the derivative of (3.3) has −. The flow "
-            f"with + is another one (distance {short(printed)} at t = 1 in ℝ², where the scheme comes within {short(error_d[-1])} of "
+            f"The condition is the sign: (3.4) and the equation after it print + in front of B*, the derivative of "
+            "(3.3) has −. The flow "
+            f"with + is another one (distance {short(printed)} at t = 1 in ℝ², where the scheme comes within "
+            f"{short(error_d[-1])} of "
             "the one with −) and pushes away from the data.",
         ],
         tables=[

@@ -31,8 +31,8 @@ def mesh_errors(stores: Stores) -> tuple[Array, Array]:
 def effective_steps(stores: Stores) -> dict[str, dict[int, float]]:
     """Effective time step over tau of one step, by time rule and Nt.
 
-    The exact JKO step of a Barenblatt profile for m = 2 is a dilation by s with ``(s - 1) int x^2 u = tau s^-2 int u^2``: the
-    second moment after the step gives s, and s gives the tau that was really stepped.
+    The exact JKO step of a Barenblatt profile for m = 2 is a dilation by s with ``(s - 1) int x^2 u = tau s^-2 int u^2``:
+    the second moment after the step gives s, and s gives the tau that was really stepped.
     """
     found: dict[str, dict[int, float]] = {}
     for f in stores.flows("order-nt"):
@@ -56,7 +56,8 @@ def time_step(stores: Stores) -> Finding:
         studies=["order-tau", "continuous-data"],
         verdict=Verdict.of(abs(orders[0][0] - 1) < 0.15 and abs(orders[1][0] - 1) < 0.15),
         found=[
-            f"Fitted orders: {order(orders[0])} for an Ornstein–Uhlenbeck process (smooth), {order(orders[1])} for a Barenblatt "
+            f"Fitted orders: {order(orders[0])} for an Ornstein–Uhlenbeck process (smooth), {order(orders[1])} for a "
+            "Barenblatt "
             "profile (no more than Lipschitz), both with the consistent rule in artificial time."
         ],
         tables=[
@@ -106,20 +107,27 @@ def artificial_time(stores: Stores) -> Finding:
     return Finding(
         title="Artificial time",
         place="Section 4.1, (4.2), (4.3)",
-        claim="The action is summed by the trapezoidal rule in artificial time, the continuity equation takes backward differences.",
+        claim="The action is summed by the trapezoidal rule in artificial time, the continuity equation takes backward "
+        "differences.",
         studies=["order-nt"],
         verdict=Verdict.of(bool(np.abs(excess).max() < 0.01 and np.ptp(free) / free.mean() < 0.01), condition=True),
         found=[
-            "The exact step of a Barenblatt profile is a dilation, from which the time step can be read off that a solver has really "
+            "The exact step of a Barenblatt profile is a dilation, from which the time step can be read off that a "
+            "solver has really "
             f"taken. With the paper's rule it is (1 + δt)τ, to {percent(float(np.abs(excess).max()), 2)}: the flow runs "
-            f"{percent(1 / 10, 0)} too fast at the paper's Nₜ = 10. With the weight δt at all levels but the first it varies by "
-            f"{percent(float(np.ptp(free) / free.mean()), 2)} over all Nₜ. The paper's rule converges as well, at first order in δt."
+            f"{percent(1 / 10, 0)} too fast at the paper's Nₜ = 10. With the weight δt at all levels but the first it "
+            "varies by "
+            f"{percent(float(np.ptp(free) / free.mean()), 2)} over all Nₜ. The paper's rule converges as well, at first "
+            "order in δt."
         ],
         tables=[
             Table(
                 "Effective time step over τ, one step of figure 5.1 at Nₓ = 400",
                 ["Nₜ", "right", "trapezoid", "1 + δt"],
-                [[str(n), fixed(ratio["right"][n], 4), fixed(ratio["trapezoid"][n], 4), fixed(1 + 1 / n, 4)] for n in levels],
+                [
+                    [str(n), fixed(ratio["right"][n], 4), fixed(ratio["trapezoid"][n], 4), fixed(1 + 1 / n, 4)]
+                    for n in levels
+                ],
             )
         ],
     )
