@@ -64,7 +64,7 @@ def panels(flow: Flow, alone: Flow) -> Figure:
     for axes, step, k in zip(grid, STEPS, PANELS, strict=True):
         axes.plot(flow.grid.x, flow.truth[step], **TRUTH)
         if step > 0:
-            axes.plot(flow.grid.x, alone.density[step], **ALONE)
+            axes.plot(alone.grid.x, alone.density[step], **ALONE)
         axes.plot(flow.grid.x, flow.density[step], **SCHEME)
         axes.set_title(f"$k$ = {k}", loc="left")
         axes.set_xlim(flow.grid.left, flow.grid.right)
@@ -79,7 +79,7 @@ def supports(stores: Stores, support: Callable[[Array, Flow], Array]) -> Figure:
     """Ends of the support over time in figures 5.5 and 5.6."""
     figure = Figure(figsize=(style.WIDTH, 3.2), layout="constrained")
     for axes, name in zip(figure.subplots(1, 2, sharey=True), ("figure-5-5", "figure-5-6"), strict=True):
-        flow, alone = stores.flow(name), stores.flow(name, data=False)
+        flow, alone = stores.wide(name), stores.wide(name, data=False)
         k = np.arange(flow.time.size) + 1
         for density, look in ((flow.truth, TRUTH), (alone.density, ALONE), (flow.density, SCHEME)):
             ends = support(density, flow)
@@ -121,7 +121,7 @@ def estimate(flow: Flow) -> Figure:
 @style.styled
 def theta_limits(theta: Array, misfit: Array, away: Array, paper: float) -> Figure:
     """Misfit and distance to the flow without data, against theta."""
-    figure = Figure(figsize=(0.7 * style.WIDTH, 3.4), layout="constrained")
+    figure = Figure(figsize=(0.7 * style.WIDTH, 3.8), layout="constrained")
     axes = figure.subplots()
     axes.plot(theta, misfit, color=style.BLUE, marker="o", label=r"misfit $|B(u)-v|$")
     axes.plot(theta, away, color=style.GREEN, linestyle="--", marker="s", label="$L^1$ distance to no data / mass")
@@ -131,7 +131,7 @@ def theta_limits(theta: Array, misfit: Array, away: Array, paper: float) -> Figu
     style.log_axis(axes.xaxis, theta)
     style.log_axis(axes.yaxis, np.concatenate([misfit, away]))
     axes.set_xlabel(r"$\theta$")
-    axes.legend()
+    figure.legend(loc="outside lower center", ncols=2)
     return figure
 
 
@@ -140,7 +140,7 @@ def orders(
     smooth: tuple[Array, Array],
     barenblatt: tuple[Array, Array],
     mesh: tuple[Array, Array],
-    effective: dict[str, dict[int, float]],
+    effective: dict[tuple[float, str], dict[int, float]],
 ) -> Figure:
     """Errors against tau and dx, effective time step against Nt."""
     figure = Figure(figsize=(style.WIDTH, 3.0), layout="constrained")
@@ -149,7 +149,7 @@ def orders(
     tau_axes.plot(*barenblatt, color=style.VERMILION, marker="s", linestyle="--", label="Barenblatt")
     _slope(tau_axes, *smooth, 1)
     style.log_axis(tau_axes.xaxis, np.concatenate([smooth[0], barenblatt[0]]), most=3)
-    style.log_axis(tau_axes.yaxis, np.concatenate([smooth[1], barenblatt[1]]))
+    style.log_axis(tau_axes.yaxis, np.concatenate([smooth[1], barenblatt[1]]), pad=(0.3, 0.06))
     tau_axes.set(xlabel=r"$\tau$", ylabel="$L^1$ error / mass")
     tau_axes.legend(fontsize=8)
     mesh_axes.plot(*mesh, color=style.BLUE, marker="o")
@@ -157,9 +157,10 @@ def orders(
     style.log_axis(mesh_axes.xaxis, mesh[0], most=3)
     style.log_axis(mesh_axes.yaxis, mesh[1])
     mesh_axes.set(xlabel=r"$\delta x$", ylabel="$L^1$ distance to the finest / mass")
-    for (rule, ratio), look in zip(sorted(effective.items()), (style.BEST, style.MODEL_ONLY), strict=True):
-        nt = sorted(ratio)
-        nt_axes.plot(nt, [ratio[n] for n in nt], **look, label=rule)
+    shortest = min(tau for tau, _ in effective)
+    for rule, look in (("right", style.BEST), ("trapezoid", style.MODEL_ONLY)):
+        ratio = effective[shortest, rule]
+        nt_axes.plot(sorted(ratio), [ratio[n] for n in sorted(ratio)], **look, label=rule)
     levels = np.geomspace(2, 32, 50)
     nt_axes.plot(levels, 1 + 1 / levels, color="0.6", linewidth=0.8, label=r"$1+\delta t$")
     style.log_axis(nt_axes.xaxis, levels)
@@ -170,7 +171,7 @@ def orders(
 
 def _slope(axes: Axes, x: Array, y: Array, order: int) -> None:
     """A line of the expected order below the points."""
-    axes.plot(x, 0.6 * y[0] * (x / x[0]) ** order, color="0.6", linewidth=0.8)
+    axes.plot(x[:-1], 0.6 * y[0] * (x[:-1] / x[0]) ** order, color="0.6", linewidth=0.8)
     axes.annotate(
         f"order {order}", (x[1], 0.6 * y[0] * (x[1] / x[0]) ** order), (4, -9), textcoords="offset points", fontsize=8
     )

@@ -161,6 +161,25 @@ class Stores:
             raise InputError(f"{name}: has {len(found)} flows with {solver}, {rule}, {'data' if data else 'no data'}")
         return found[0]
 
+    def wide(self, name: str, data: bool = True) -> Flow:
+        """The flow of a figure on a domain whose walls it does not reach, by ``interior_point``.
+
+        Raises
+        ------
+        InputError
+            If there is not exactly one such flow.
+        """
+        paper = self.flow(name).config
+        found = [
+            f
+            for f in self.flows("wide-domain")
+            if f.config.model == paper.model
+            and ((f.theta, f.config.observations) == (paper.theta, paper.observations) if data else np.isinf(f.theta))
+        ]
+        if len(found) != 1:
+            raise InputError(f"wide-domain: has {len(found)} flows of {name}, {'data' if data else 'no data'}")
+        return found[0]
+
 
 def _read(directory: Path) -> tuple[Flow, ...]:
     store = CellStore(cells_path(directory))

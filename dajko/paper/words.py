@@ -18,7 +18,8 @@ STEPS = PANELS - 1
 
 def fixed(value: float, digits: int) -> str:
     """A number with so many digits after the point."""
-    return f"{value:.{digits}f}".replace("-", "\N{MINUS SIGN}") if math.isfinite(value) else "–"
+    text = f"{round(value, digits) + 0.0:.{digits}f}"  # no minus before a zero
+    return text.replace("-", "\N{MINUS SIGN}") if math.isfinite(value) else "–"
 
 
 def row(values: Iterable[float], digits: int) -> list[str]:

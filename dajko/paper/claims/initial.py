@@ -77,6 +77,8 @@ def energy_decay(stores: Stores) -> Finding:
         "interior_point, trapezoid": stores.flow("figure-5-1", "interior_point")["energy"],
         "interior_point, right": stores.flow("figure-5-1", "interior_point", "right")["energy"],
     }
+    above = runs["interior_point, right"][1:] / exact[1:] - 1
+    below = int(np.argmax(paper["energy"] < exact * (1 - 1e-6))) + 1
     least = {name: float((-np.diff(f) / f[:-1]).min()) for name, f in runs.items()}
     return Finding(
         title="Energy decay",
@@ -85,11 +87,10 @@ def energy_decay(stores: Stores) -> Finding:
         studies=["figure-5-1"],
         verdict=Verdict.of(min(least.values()) > 0),
         found=[
-            f"The energy falls in each of the 31 steps, by {percent(least['Algorithm 1, trapezoid (the paper)'])} at "
-            "least with "
-            "Algorithm 1. The energy of the scheme lies above that of the exact solution with the consistent rule, as "
-            "for any "
-            "implicit Euler step; with the paper's rule it crosses it."
+            "The energy falls in each of the 31 steps, by "
+            f"{percent(least['Algorithm 1, trapezoid (the paper)'])} at least with Algorithm 1. With the consistent rule the "
+            f"energy lies {percent(float(above.min()))} to {percent(float(above.max()))} above that of the exact solution, as "
+            f"expected of an implicit Euler step; with the paper's rule it lies below from k = {below} on.",
         ],
         tables=[Table("Energy F", ["", *_K], [[name, *row(f[STEPS], 3)] for name, f in runs.items()])],
     )
@@ -104,7 +105,7 @@ def _moments(flow: Flow) -> Array:
 
 
 def _table(stores: Stores, name: str) -> Table:
-    paper, alone = stores.flow(name), stores.flow(name, data=False)
+    paper, wide, alone = stores.flow(name), stores.wide(name), stores.wide(name, data=False)
     consistent = stores.flow(name, "interior_point", "right")
     true = measure(["expectation", "variance"], paper.truth, paper.grid)
     return Table(
@@ -116,8 +117,9 @@ def _table(stores: Stores, name: str) -> Table:
             ["B², Algorithm 1", *row(_moments(paper)[STEPS, 1], 3)],
             ["B², truth", *row(true[STEPS, 1], 3)],
             ["L1, Algorithm 1", *row(100 * paper.errors[STEPS], 1)],
-            ["L1, the same without data", *row(100 * alone.errors[STEPS], 1)],
             ["L1, interior_point, right", *row(100 * consistent.errors[STEPS], 1)],
+            ["L1, interior_point, wide domain", *row(100 * wide.errors[STEPS], 1)],
+            ["L1, the same without data", *row(100 * alone.errors[STEPS], 1)],
         ],
     )
 
@@ -126,17 +128,18 @@ def _picture(stores: Stores, name: str, what: str) -> Picture:
     number = name.replace("figure-", "").replace("-", ".")
     return Picture(
         name,
-        f"Figure {number}: {what}. Exact solution (red), Algorithm 1 with data (blue dots) and without (grey) at k = 2ⁱ.",
-        lambda: figures.panels(stores.flow(name), stores.flow(name, data=False)),
+        f"Figure {number}: {what}. Exact solution (red), Algorithm 1 with data (blue dots), the model "
+        "without data (grey) at k = 2ⁱ.",
+        lambda: figures.panels(stores.flow(name), stores.wide(name, data=False)),
     )
 
 
 def expectation(stores: Stores) -> Finding:
     """Figure 5.2: a shift, and the expectation as data."""
-    paper, alone, unperturbed = stores.flow("figure-5-2"), stores.flow("figure-5-2", data=False), stores.flow("figure-5-1")
+    paper, alone, unperturbed = stores.flow("figure-5-2"), stores.wide("figure-5-2", data=False), stores.flow("figure-5-1")
     mean = _moments(paper)[:, 0]
     mass = float(paper.grid.integrate(paper.density[0]))
-    ratio = float((mean[-1] / mean[0]) ** (1 / (mean.size - 1)))
+    ratio = float((mean[STEPS[4]] / mean[0]) ** (1 / STEPS[4]))
     expected = 1 / (1 + (1 + paper.grid.dt) * paper.tau * mass / paper.theta)
     peak = paper.grid.x[paper.density.argmax(axis=1)]
     off = float(np.abs(peak - mean / mass).max() / paper.grid.dx)
@@ -145,7 +148,7 @@ def expectation(stores: Stores) -> Finding:
         place="Figure 5.2",
         claim="“The daJKO scheme is able to steer the numerical solution to the exact solution”, because the expectation "
         "“effectively determines the maximum of the Barenblatt profile”.",
-        studies=["figure-5-2", "figure-5-1"],
+        studies=["figure-5-2", "figure-5-1", "wide-domain"],
         verdict=Verdict.of(
             bool(paper.errors[-1] < 1.1 * unperturbed.errors[-1] and paper.errors[-1] < 0.2 * alone.errors[-1])
         ),
@@ -156,7 +159,8 @@ def expectation(stores: Stores) -> Finding:
             "shift is left but the error of the scheme.",
             f"The rate has a closed form, since the energy does not see translations: each step multiplies the "
             "expectation by "
-            f"1/(1 + (1 + δt)τM/θ) = {fixed(expected, 3)}, with M the mass; measured over 31 steps: {fixed(ratio, 3)}. The "
+            f"1/(1 + (1 + δt)τM/θ) = {fixed(expected, 3)}, with M the mass; measured over {STEPS[4]} steps: "
+            f"{fixed(ratio, 3)}. The "
             f"maximum lies within {fixed(off, 1)} δx of the centre of mass all the time.",
         ],
         tables=[_table(stores, "figure-5-2")],
@@ -166,29 +170,30 @@ def expectation(stores: Stores) -> Finding:
 
 def waiting(stores: Stores) -> Finding:
     """Figure 5.3: a shift and a time shift, and the expectation as data."""
-    paper, alone, shift_only = stores.flow("figure-5-3"), stores.flow("figure-5-3", data=False), stores.flow("figure-5-2")
-    true = spread(paper.truth, paper)
-    gap, gap_alone = (spread(f.density, f) / true - 1 for f in (paper, alone))
+    paper, shift_only = stores.flow("figure-5-3"), stores.flow("figure-5-2")
+    wide, alone = stores.wide("figure-5-3"), stores.wide("figure-5-3", data=False)
+    true = spread(wide.truth, wide)
+    gap, gap_alone = (spread(f.density, f) / true - 1 for f in (wide, alone))
     mean = _moments(paper)[:, 0]
     same = float(np.abs(gap - gap_alone).max())
     return Finding(
         title="A shifted and too old start, the expectation as data",
         place="Figure 5.3",
-        claim="The shift is compensated; the approximation “‘waits’ for the true solution to arrive”; the match is “not "
-        "as good as "
-        "in the previous experiment”.",
-        studies=["figure-5-3", "figure-5-2"],
+        claim="The shift is compensated; the approximation “‘waits’ for the true solution to arrive”; the match is “not as "
+        "good as in the previous experiment”.",
+        studies=["figure-5-3", "figure-5-2", "wide-domain"],
         verdict=Verdict.of(
-            bool(mean[-1] < 0.01 * mean[0] and paper.errors[-1] > 2 * shift_only.errors[-1]), condition=same < 0.02
+            bool(mean[-1] < 0.01 * mean[0] and paper.errors[-1] > 2 * shift_only.errors[-1] and gap[-1] < 0.2 * gap[0])
         ),
         found=[
             f"The expectation falls from {fixed(mean[0], 3)} to {fixed(mean[-1], 4)}, and the L1 error at k = 32 is "
             f"{percent(paper.errors[-1])} against {percent(shift_only.errors[-1])} in figure 5.2.",
-            "The waiting is no effect of the data. The second central moment exceeds the true one by "
-            f"{percent(gap[0], 0)} at first and by {percent(gap[-1], 0)} at k = 32, and by {percent(gap_alone[-1], 0)} "
-            "without any "
-            f"data: the two never differ by more than {percent(same)} of it. The equation itself forgets its age, since "
-            "a Barenblatt profile grows like (t + t₀)^(1/3); the expectation only moves the profile.",
+            "The waiting is real, but no effect of the data. The second central moment exceeds the true one by "
+            f"{percent(gap[0], 0)} at first and by {percent(gap[-1])} at k = 32; without any data by "
+            f"{percent(gap_alone[-1])}. The two never differ by more than {percent(same, 2)} of the true moment. The "
+            "equation "
+            "itself forgets its age, since a Barenblatt profile grows like (t + t₀)^(1/3); the expectation only moves the "
+            "profile. (Measured on a domain whose walls no flow reaches: on (−0.7, 0.7) this one does before k = 32.)",
         ],
         tables=[
             _table(stores, "figure-5-3"),
@@ -210,7 +215,7 @@ def variance(stores: Stores) -> Finding:
         title="The variance as data too",
         place="Figure 5.4",
         claim="“The daJKO scheme can match the true profile better, when the expected value and the variance are used.”",
-        studies=["figure-5-4", "figure-5-3"],
+        studies=["figure-5-4", "figure-5-3", "wide-domain"],
         verdict=Verdict.of(better and bool(both.errors[-1] < 0.5 * first.errors[-1])),
         found=[
             f"The L1 error is smaller at every step, at k = 16 {percent(both.errors[15])} in place of "

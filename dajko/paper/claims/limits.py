@@ -11,7 +11,7 @@ from dajko.observation import measure
 from dajko.paper import figures
 from dajko.paper.finding import Finding, Picture, Table, Verdict
 from dajko.paper.stores import Flow, Stores
-from dajko.paper.words import fixed, order, short, slope
+from dajko.paper.words import fixed, order, percent, short, slope
 
 
 def theta_limits(stores: Stores) -> tuple[Array, Array, Array]:
@@ -28,6 +28,7 @@ def small_and_large_theta(stores: Stores) -> Finding:
     """The limits of theta: data only, model only."""
     theta, misfit, away = theta_limits(stores)
     tau = stores.flows("theta-limits")[0].tau
+    paper = stores.flow("figure-5-4").theta
     small, large = theta <= 0.01 * tau, theta >= 1.0
     orders = slope(theta[small], misfit[small]), slope(theta[large], away[large])
     holds = abs(orders[0][0] - 1) < 0.15 and abs(orders[1][0] + 1) < 0.15
@@ -42,7 +43,9 @@ def small_and_large_theta(stores: Stores) -> Finding:
             "τ/100, down to "
             f"{short(misfit[0])}; the distance to the flow without data falls like θ to the power {order(orders[1])} "
             "for θ ≥ 1, down to "
-            f"{short(away[-1])}. What decides is θ against τ, not against 1: at the paper's θ = 10 τ the data are half way."
+            f"{short(away[-1])}. What decides is θ against τ, not against 1: at the paper's θ = {short(paper / tau)} τ "
+            "this distance is "
+            f"{percent(float(away[theta == paper][0] / away[0]), 0)} of what it is for θ → 0."
         ],
         tables=[
             Table(
@@ -56,7 +59,7 @@ def small_and_large_theta(stores: Stores) -> Finding:
                 "theta-limits",
                 "Misfit of the data, and distance to the flow without data, against θ; the paper's θ and the lines of "
                 "slope ±1.",
-                lambda: figures.theta_limits(*theta_limits(stores), stores.flow("figure-5-4").theta),
+                lambda: figures.theta_limits(theta, misfit, away, paper),
             )
         ],
     )
@@ -146,7 +149,7 @@ def euclidean_errors(c: float = 0.2) -> tuple[Array, Array, float]:
         run = solve_ivp(lambda t, u: -matrix @ u + sign / c * (u - truth(t)), (0.0, 1.0), start, rtol=1e-11, atol=1e-12)
         return np.asarray(run.y[:, -1])
 
-    taus: Array = 0.05 * 0.5 ** np.arange(5)
+    taus = np.array([0.05 * 0.5**i for i in range(5)])
     errors: list[float] = []
     for tau in taus:
         steps = round(1.0 / tau)
