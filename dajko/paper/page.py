@@ -85,15 +85,22 @@ def write_paper(results: Path, files: list[Path]) -> list[Path]:
         lstrip_blocks=True,
     )
     environment.filters |= {"anchor": anchor, "cell": _cell, "code": _code}
+    commands = {f.title: _commands(f, homes) for section in sections for f in section.findings}
     pages = []
     for page in (PAGE, HTML):
         text = environment.get_template(f"{page}.j2").render(
-            sections=sections, homes=homes, counts=counts, images=images, figures=FIGURES
+            sections=sections, commands=commands, counts=counts, images=images, figures=FIGURES
         )
         temporary = results / f".{page}.{os.getpid()}"
         temporary.write_text(text, encoding="utf-8")
         pages.append(temporary.replace(results / page))
     return pages
+
+
+def _commands(finding: Finding, homes: dict[str, str]) -> list[str]:
+    """How the studies of a finding are run, one command for each file."""
+    files = dict.fromkeys(homes[study] for study in finding.studies)
+    return [f"dajko run {file} {' '.join(s for s in finding.studies if homes[s] == file)}" for file in files]
 
 
 def anchor(title: str) -> str:

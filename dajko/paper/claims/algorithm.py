@@ -80,11 +80,9 @@ def iterations(stores: Stores) -> Finding:
         verdict=Verdict.of(4000 <= means[0] <= 9000, condition=True),
         found=[
             f"{count(means[0])} on average over the 31 steps of figure 5.1, {count(min(means[1:]))} to "
-            f"{count(max(means[1:]))} in "
-            "the other figures. The condition: the first step starts from the old density at all levels, not from zeros as "
-            "Algorithm 2 prints it, and the stopping rule reads the last iterate of Algorithm 1. The number is a "
-            "property of "
-            "the stopping rule rather than of the problem: see the next claim."
+            f"{count(max(means[1:]))} in the other figures. The condition: the first step starts from the old density at "
+            "all levels, not from zeros as Algorithm 2 prints it, and the stopping rule reads the last iterate of "
+            "Algorithm 1. The number is a property of the stopping rule rather than of the problem: see the next claim."
         ],
         tables=[
             Table(
@@ -128,9 +126,8 @@ def tolerance(stores: Stores) -> Finding:
         studies=[*FIGURES, "accuracy"],
         verdict=Verdict.of(most < 1e-3, condition=True),
         found=[
-            f"Each step of Algorithm 1 was taken again by interior_point (tol = 10⁻⁹) from the same old density. They "
-            "differ by "
-            f"at most {short(most)} of the mass in L1: small beside the errors of the figures, but "
+            "Each step of Algorithm 1 was taken again by interior_point (tol = 10⁻⁹) from the same old density. They "
+            f"differ by at most {short(most)} of the mass in L1: small beside the errors of the figures, but "
             f"{count(most / 1e-5)} times the tolerance, because an iteration that changes little may still be far from its "
             "limit. A tenth of the tolerance costs about ten times the iterations."
         ],
@@ -162,9 +159,8 @@ def meaning_of_theta(stores: Stores) -> Finding:
         verdict=Verdict.of(as_in_17 < _PRIMAL < as_in_42, condition=True),
         found=[
             f"With the meaning of section 4.2 the explicit step of Algorithm 1 needs λ < {short(as_in_42)}, which λ = "
-            f"{_PRIMAL} "
-            f"meets; with that of (1.7) it needs λ < {short(as_in_17)}. So the figures use the θ of section 4.2, as all "
-            "studies here do. In the notation of Remark 3.2 this is c: the figures nudge."
+            f"{_PRIMAL} meets; with that of (1.7) it needs λ < {short(as_in_17)}. So the figures use the θ of section 4.2, "
+            "as all studies here do. In the notation of Remark 3.2 this is c: the figures nudge."
         ],
     )
 
@@ -184,9 +180,8 @@ def positivity(stores: Stores) -> Finding:
         studies=FIGURES,
         verdict=Verdict.of(min(lowest) >= 0 and max(drift.values()) < 1e-2),
         found=[
-            f"The lowest density in {len(lowest)} flows of 31 steps is {short(min(lowest))}. After 31 steps of "
-            "Algorithm 1 the mass is off "
-            f"by at most {short(drift['pd3o'])}, with interior_point, which does solve linear systems, by "
+            f"The lowest density in {len(lowest)} flows of 31 steps is {short(min(lowest))}. After 31 steps of Algorithm 1 "
+            f"the mass is off by at most {short(drift['pd3o'])}, with interior_point, which does solve linear systems, by "
             f"{short(drift['interior_point'])}. The mass constraint (4.11) follows from (4.9), (4.10) and (4.12)."
         ],
     )

@@ -61,17 +61,14 @@ def stability(stores: Stores) -> Finding:
         studies=["figure-5-1", "figure-5-2", "figure-5-3", "figure-5-4", "figure-5-6"],
         verdict=Verdict.of(max(shares) <= 1, condition=True),
         found=[
-            "The lemma asks for bounded functionals, which these are not; its proof uses them at four densities only, "
-            "the old and "
-            "the new ones of both flows, so that δF and the norms are taken over these. Then the left side is at most "
-            f"{percent(max(shares))} of the right one. As Remark 2.2 of the paper says, the estimate is not sharp: the "
-            "last term does not "
-            "vanish when the two flows agree.",
+            "The lemma asks for bounded functionals, which these are not; its proof uses them at four densities only, the "
+            "old and the new ones of both flows, so that δF and the norms are taken over these. Then the left side is at "
+            f"most {percent(max(shares))} of the right one. As Remark 2.2 of the paper says, the estimate is not sharp: "
+            "the last term does not vanish when the two flows agree.",
             "In one dimension more is true. Quantile functions make W2 a Hilbert norm, in which these internal energies "
-            "are convex, so "
-            f"that a step with the same F does not expand distances at all: d²(u₁′, u₂′)/d²(u₁, u₂) ≤ "
-            f"{fixed(growth[0], 3)} in the "
-            "first pair. (In print the lemma names the new steps where it means the old ones.)",
+            "are convex, so that a step with the same F does not expand distances at all: d²(u₁′, u₂′)/d²(u₁, u₂) ≤ "
+            f"{fixed(growth[0], 3)} in the first pair. (In print the lemma names the new steps where it means the old "
+            "ones.)",
         ],
         tables=[
             Table(
@@ -99,8 +96,8 @@ def decay(stores: Stores) -> Finding:
         studies=FIGURES,
         verdict=Verdict.of(max(slack) <= 0 and max(total) <= 1),
         found=[
-            "Both hold in all steps of all flows without data. The square sum is about half of its bound, since "
-            "F falls by d²/τ in a small step, twice what (2.10) uses."
+            "Both hold in all steps of all flows without data. The square sum is about half of its bound, since F falls "
+            "by d²/τ in a small step, twice what (2.10) uses."
         ],
         tables=[
             Table(
@@ -128,8 +125,8 @@ def hoelder(stores: Stores) -> Finding:
         studies=FIGURES,
         verdict=Verdict.of(max(most) <= 1),
         found=[
-            f"Over all pairs of steps of the flows without data, the left side is at most {percent(max(most), 0)} of "
-            "the right one."
+            f"Over all pairs of steps of the flows without data, the left side is at most {percent(max(most), 0)} of the "
+            "right one."
         ],
     )
 
@@ -171,9 +168,8 @@ def with_data(stores: Stores) -> Finding:
             "(3.5) holds in every step of every figure. The energy F alone need no longer fall: "
             + ", ".join(f"in figure {name} it rises in {n} of 31 steps" for name, n in rises.items() if n)
             + ("." if any(rises.values()) else "here it falls all the same."),
-            "The condition L_B² < θ/2 is about the θ of (1.7), which is that of section 4.2 over τ. With L_B² the "
-            "largest eigenvalue of "
-            "∫u ∂ₓ(δBᵢ/δu) ∂ₓ(δBⱼ/δu) along the flow, "
+            "The condition L_B² < θ/2 is about the θ of (1.7), which is that of section 4.2 over τ. With L_B² the largest "
+            "eigenvalue of ∫u ∂ₓ(δBᵢ/δu) ∂ₓ(δBⱼ/δu) along the flow, "
             + (f"it is violated in figure {' and '.join(failing)}" if failing else "it is met everywhere")
             + ". It is sufficient, not necessary: (3.5) and the flow hold there as well.",
         ],

@@ -44,8 +44,8 @@ def _picture(stores: Stores, name: str, what: str) -> Picture:
     number = name.replace("figure-", "").replace("-", ".")
     return Picture(
         name,
-        f"Figure {number}: {what}. Exact solution for m = 2 (red), Algorithm 1 with m = 2.5 and data (blue dots), the model "
-        "without data (grey) at k = 2ⁱ.",
+        f"Figure {number}: {what}. Exact solution for m = 2 (red), Algorithm 1 with m = 2.5 and data (blue dots), the "
+        "model without data (grey) at k = 2ⁱ.",
         lambda: figures.panels(stores.flow(name), stores.wide(name, data=False)),
     )
 
@@ -60,15 +60,14 @@ def wrong_exponent(stores: Stores) -> Finding:
         title="The wrong exponent",
         place="Figure 5.5",
         claim="The daJKO scheme “is able to correctly centre the numerical solution”; it does “not match the ground "
-        "truth solution "
-        "very well. This can be explained by the fact that the Barenblatt profiles for m = 2.5 and m† = 2 have "
-        "different masses.”",
+        "truth solution very well. This can be explained by the fact that the Barenblatt profiles for m = 2.5 and m† = 2 "
+        "have different masses.”",
         studies=["figure-5-5", "wide-domain"],
         verdict=Verdict.of(bool(abs(first[-1]) < 0.01 * first[0] and paper.errors[-1] >= bound > 0.5 * paper.errors[-1])),
         found=[
             f"The expectation falls from {fixed(first[0], 3)} to {fixed(first[-1], 4)}.",
-            f"The masses are {fixed(mass, 3)} and {fixed(true, 3)}, and no scheme that keeps the first can have an L1 error "
-            f"below their difference, {percent(bound)} of the true mass. At k = 32 it is {percent(paper.errors[-1])} "
+            f"The masses are {fixed(mass, 3)} and {fixed(true, 3)}, and no scheme that keeps the first can have an L1 "
+            f"error below their difference, {percent(bound)} of the true mass. At k = 32 it is {percent(paper.errors[-1])} "
             f"(without data {percent(alone.errors[-1])}): the masses explain {percent(bound / paper.errors[-1], 0)} of "
             "what is left.",
         ],
@@ -111,15 +110,12 @@ def propagation(stores: Stores) -> Finding:
         verdict=Verdict.of(any(better), condition=not all(better)),
         found=[
             f"Width of where the density exceeds {percent(EDGE, 0)} of its maximum, on a domain whose walls no flow "
-            "reaches. "
-            f"From k = 8 on it is off by {percent(off['5.5', True])} of the true width on average with data and by "
-            f"{percent(off['5.5', False])} without, in figure 5.5; with the mass rescaled (figure 5.6) by "
+            f"reaches. From k = 8 on it is off by {percent(off['5.5', True])} of the true width on average with data and "
+            f"by {percent(off['5.5', False])} without, in figure 5.5; with the mass rescaled (figure 5.6) by "
             f"{percent(off['5.6', True])} and {percent(off['5.6', False])}. The data even pull the support in at first, "
-            "which "
-            "no porous medium flow does.",
+            "which no porous medium flow does.",
             "(On (−0.7, 0.7) the model without data reaches the wall after a few steps; the paper compares with the "
-            "Barenblatt "
-            "profile for m = 2.5, last row.)",
+            "Barenblatt profile for m = 2.5, last row.)",
         ],
         tables=[Table("Width of the support", ["", *_K], rows)],
         pictures=[
@@ -146,8 +142,8 @@ def rescaled_mass(stores: Stores) -> Finding:
         verdict=Verdict.of(bool(light.errors[-1] < 0.5 * heavy.errors[-1])),
         found=[
             f"L1 error at k = 32: {percent(light.errors[-1])} in place of {percent(heavy.errors[-1])}; with the right "
-            "exponent (figure 5.4) "
-            f"{percent(right_model.errors[-1])}. Without data the rescaled model has {percent(alone.errors[-1])}.",
+            f"exponent (figure 5.4) {percent(right_model.errors[-1])}. Without data the rescaled model has "
+            f"{percent(alone.errors[-1])}.",
         ],
         tables=[
             Table(
@@ -198,22 +194,16 @@ def mass_as_data(stores: Stores) -> Finding:
         verdict=Verdict.of(stuck == paper.iterations.size),
         found=[
             f"With the printed λ, σ, tol and θ, {paper.iterations.size - stuck} of {paper.iterations.size} steps of "
-            "Algorithm 1 "
-            f"meet the stopping rule, in {count(paper.iterations.min())} to {count(paper.iterations.max())} iterations. "
-            "They "
-            f"are not close to the minimiser: the mass falls by {percent(lost, 2)} over the flow, "
-            f"by {percent(lost_finer, 2)} at a tenth of tol. The discrete problem itself is harmless. The constraints "
-            "fix the mass, so "
-            "that this datum adds a constant to the energy: interior_point takes "
+            f"Algorithm 1 meet the stopping rule, in {count(paper.iterations.min())} to {count(paper.iterations.max())} "
+            f"iterations. They are not close to the minimiser: the mass falls by {percent(lost, 2)} over the flow, by "
+            f"{percent(lost_finer, 2)} at a tenth of tol. The discrete problem itself is harmless. The constraints fix the "
+            "mass, so that this datum adds a constant to the energy: interior_point takes "
             f"{fixed(newton.iterations.mean(), 1)} iterations a step, and its densities differ from those without the "
-            "datum by "
-            f"at most {short(same)} of the maximum.",
-            "What may have happened: the gradient of the mass is 1 everywhere, which is large. It lowers the bound 2/L "
-            "on λ from "
-            f"{fixed(limits[0][0], 2)} to {fixed(limits[1][0], 2)}, just above the printed 0.2. With a data term twice "
-            "as heavy "
-            f"(θ/2, or the factor 1/2 forgotten in its gradient) the bounds are {fixed(limits[0][1], 2)} and "
-            f"{fixed(limits[1][1], 2)}, and with the printed steps Algorithm 1 "
+            f"datum by at most {short(same)} of the maximum.",
+            "What may have happened: the gradient of the mass is 1 everywhere, which is large. It lowers the bound 2/L on "
+            f"λ from {fixed(limits[0][0], 2)} to {fixed(limits[1][0], 2)}, just above the printed 0.2. With a data term "
+            f"twice as heavy (θ/2, or the factor 1/2 forgotten in its gradient) the bounds are {fixed(limits[0][1], 2)} "
+            f"and {fixed(limits[1][1], 2)}, and with the printed steps Algorithm 1 "
             + ("still converges without the mass and breaks down with it." if breaks else "does not break down either."),
         ],
         tables=[

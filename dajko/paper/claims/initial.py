@@ -40,13 +40,10 @@ def profiles(stores: Stores) -> Finding:
         found=[
             f"L1 errors of Algorithm 1 between {percent(paper[1:].min())} and {percent(paper.max())} of the mass.",
             "The good match of the first steps owes something to two errors that cancel. An implicit Euler step in time "
-            "lags "
-            "behind the exact flow by an error of first order in τ, while the paper's quadrature in artificial time "
-            "makes the "
-            f"flow run 1 + δt = 1.1 times too fast. With the consistent rule the error after one step is "
-            f"{percent(consistent[1])} "
-            f"in place of {percent(printed[1])}; later, when the lag has faded and the speed has not, "
-            f"{percent(consistent[-1])} in place of {percent(printed[-1])}.",
+            "lags behind the exact flow by an error of first order in τ, while the paper's quadrature in artificial time "
+            "makes the flow run 1 + δt = 1.1 times too fast. With the consistent rule the error after one step is "
+            f"{percent(consistent[1])} in place of {percent(printed[1])}; later, when the lag has faded and the speed has "
+            f"not, {percent(consistent[-1])} in place of {percent(printed[-1])}.",
         ],
         tables=[
             Table(
@@ -59,8 +56,7 @@ def profiles(stores: Stores) -> Finding:
             Picture(
                 "figure-5-1",
                 "Figure 5.1. Left: exact profiles (lines) and Algorithm 1 (dots) at t = (k − 1)τ, k = 2ⁱ. Right: energy "
-                "of the "
-                "exact solution and of the scheme with both time rules.",
+                "of the exact solution and of the scheme with both time rules.",
                 lambda: figures.profiles_and_energy(stores),
             )
         ],
@@ -87,10 +83,10 @@ def energy_decay(stores: Stores) -> Finding:
         studies=["figure-5-1"],
         verdict=Verdict.of(min(least.values()) > 0),
         found=[
-            "The energy falls in each of the 31 steps, by "
-            f"{percent(least['Algorithm 1, trapezoid (the paper)'])} at least with Algorithm 1. With the consistent rule the "
-            f"energy lies {percent(float(above.min()))} to {percent(float(above.max()))} above that of the exact solution, as "
-            f"expected of an implicit Euler step; with the paper's rule it lies below from k = {below} on.",
+            f"The energy falls in each of the 31 steps, by {percent(least['Algorithm 1, trapezoid (the paper)'])} at least "
+            f"with Algorithm 1. With the consistent rule the energy lies {percent(float(above.min()))} to "
+            f"{percent(float(above.max()))} above that of the exact solution, as expected of an implicit Euler step; with "
+            f"the paper's rule it lies below from k = {below} on.",
         ],
         tables=[Table("Energy F", ["", *_K], [[name, *row(f[STEPS], 3)] for name, f in runs.items()])],
     )
@@ -128,8 +124,8 @@ def _picture(stores: Stores, name: str, what: str) -> Picture:
     number = name.replace("figure-", "").replace("-", ".")
     return Picture(
         name,
-        f"Figure {number}: {what}. Exact solution (red), Algorithm 1 with data (blue dots), the model "
-        "without data (grey) at k = 2ⁱ.",
+        f"Figure {number}: {what}. Exact solution (red), Algorithm 1 with data (blue dots), the model without data (grey) "
+        "at k = 2ⁱ.",
         lambda: figures.panels(stores.flow(name), stores.wide(name, data=False)),
     )
 
@@ -154,14 +150,11 @@ def expectation(stores: Stores) -> Finding:
         ),
         found=[
             f"At k = 32 the L1 error is {percent(paper.errors[-1])}; from the right initial datum (figure 5.1) it is "
-            f"{percent(unperturbed.errors[-1])}, from the shifted one without data {percent(alone.errors[-1])}. Nothing "
-            "of the "
-            "shift is left but the error of the scheme.",
-            f"The rate has a closed form, since the energy does not see translations: each step multiplies the "
-            "expectation by "
-            f"1/(1 + (1 + δt)τM/θ) = {fixed(expected, 3)}, with M the mass; measured over {STEPS[4]} steps: "
-            f"{fixed(ratio, 3)}. The "
-            f"maximum lies within {fixed(off, 1)} δx of the centre of mass all the time.",
+            f"{percent(unperturbed.errors[-1])}, from the shifted one without data {percent(alone.errors[-1])}. Nothing of "
+            "the shift is left but the error of the scheme.",
+            "The rate has a closed form, since the energy does not see translations: each step multiplies the expectation "
+            f"by 1/(1 + (1 + δt)τM/θ) = {fixed(expected, 3)}, with M the mass; measured over {STEPS[4]} steps: "
+            f"{fixed(ratio, 3)}. The maximum lies within {fixed(off, 1)} δx of the centre of mass all the time.",
         ],
         tables=[_table(stores, "figure-5-2")],
         pictures=[_picture(stores, "figure-5-2", "shift 0.1, expectation as data")],
@@ -191,9 +184,9 @@ def waiting(stores: Stores) -> Finding:
             "The waiting is real, but no effect of the data. The second central moment exceeds the true one by "
             f"{percent(gap[0], 0)} at first and by {percent(gap[-1])} at k = 32; without any data by "
             f"{percent(gap_alone[-1])}. The two never differ by more than {percent(same, 2)} of the true moment. The "
-            "equation "
-            "itself forgets its age, since a Barenblatt profile grows like (t + t₀)^(1/3); the expectation only moves the "
-            "profile. (Measured on a domain whose walls no flow reaches: on (−0.7, 0.7) this one does before k = 32.)",
+            "equation itself forgets its age, since a Barenblatt profile grows like (t + t₀)^(1/3); the expectation only "
+            "moves the profile. (Measured on a domain whose walls no flow reaches: on (−0.7, 0.7) this one does before k "
+            "= 32.)",
         ],
         tables=[
             _table(stores, "figure-5-3"),
@@ -219,15 +212,12 @@ def variance(stores: Stores) -> Finding:
         verdict=Verdict.of(better and bool(both.errors[-1] < 0.5 * first.errors[-1])),
         found=[
             f"The L1 error is smaller at every step, at k = 16 {percent(both.errors[15])} in place of "
-            f"{percent(first.errors[15])} and at "
-            f"k = 32 {percent(both.errors[-1])} in place of {percent(first.errors[-1])}, which is what the scheme "
-            "leaves from the right initial datum "
+            f"{percent(first.errors[15])} and at k = 32 {percent(both.errors[-1])} in place of "
+            f"{percent(first.errors[-1])}, which is what the scheme leaves from the right initial datum "
             f"({percent(unperturbed.errors[-1])}). In the first steps the two figures hardly differ "
-            f"({percent(both.errors[1])} and "
-            f"{percent(first.errors[1])} at k = 2): at θ = 1/200 the variance acts slowly.",
+            f"({percent(both.errors[1])} and {percent(first.errors[1])} at k = 2): at θ = 1/200 the variance acts slowly.",
             "(5.7) centres at B¹ = ∫xu, not at the centre of mass. For the mass 2 of these profiles it mixes the spread "
-            "with the "
-            "position, and it is not linear in u, as section 3 assumes of B.",
+            "with the position, and it is not linear in u, as section 3 assumes of B.",
         ],
         tables=[_table(stores, "figure-5-4")],
         pictures=[_picture(stores, "figure-5-4", "as figure 5.3, expectation and variance as data")],

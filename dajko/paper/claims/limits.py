@@ -40,12 +40,10 @@ def small_and_large_theta(stores: Stores) -> Finding:
         verdict=Verdict.of(holds),
         found=[
             f"In the setting of figure 5.4 the misfit |B(u) − v| falls like θ to the power {order(orders[0])} for θ ≤ "
-            "τ/100, down to "
-            f"{short(misfit[0])}; the distance to the flow without data falls like θ to the power {order(orders[1])} "
-            "for θ ≥ 1, down to "
-            f"{short(away[-1])}. What decides is θ against τ, not against 1: at the paper's θ = {short(paper / tau)} τ "
-            "this distance is "
-            f"{percent(float(away[theta == paper][0] / away[0]), 0)} of what it is for θ → 0."
+            f"τ/100, down to {short(misfit[0])}; the distance to the flow without data falls like θ to the power "
+            f"{order(orders[1])} for θ ≥ 1, down to {short(away[-1])}. What decides is θ against τ, not against 1: at the "
+            f"paper's θ = {short(paper / tau)} τ this distance is {percent(float(away[theta == paper][0] / away[0]), 0)} "
+            "of what it is for θ → 0."
         ],
         tables=[
             Table(
@@ -78,8 +76,7 @@ def exact_data(stores: Stores) -> Finding:
         verdict=Verdict.of(max(away) < 1e-6),
         found=[
             f"For θ from {short(flows[0].theta)} to ∞ the flow stays within {short(max(away))} of the mass of the flow "
-            "that made the "
-            "data, which is what the solver leaves (tol = 10⁻⁹)."
+            "that made the data, which is what the solver leaves (tol = 10⁻⁹)."
         ],
         tables=[
             Table(
@@ -107,10 +104,9 @@ def continuous_data(stores: Stores) -> Finding:
         studies=["continuous-data"],
         verdict=Verdict.of(abs(found[0] - 1) < 0.2),
         found=[
-            f"Barenblatt profile from the right initial datum, expectation and variance of the exact solution as data: "
-            "fitted order "
-            f"{order(found)}. The data lower the constant, by {fixed(alone[-1] / error[-1], 1)} at the smallest τ, not "
-            "the order."
+            "Barenblatt profile from the right initial datum, expectation and variance of the exact solution as data: "
+            f"fitted order {order(found)}. The data lower the constant, by {fixed(alone[-1] / error[-1], 1)} at the "
+            "smallest τ, not the order."
         ],
         tables=[
             Table(
@@ -171,16 +167,12 @@ def nudging(stores: Stores) -> Finding:
         studies=["nudging"],
         verdict=Verdict.of(all(abs(o[0] - 1) < 0.15 for o in orders), condition=True),
         found=[
-            "θ = c/τ in (3.3) is θ = c in section 4.2, constant. Heat equation with the expectation as data, whose "
-            "nudged flow is known: "
-            f"the expectation converges to it with the order {order(orders[0])} in τ. In ℝ² (`dajko.euclidean`, "
-            "quadratic F, moving "
-            f"data) the order is {order(orders[1])}.",
-            f"The condition is the sign: (3.4) and the equation after it print + in front of B*, the derivative of "
-            "(3.3) has −. The flow "
-            f"with + is another one (distance {short(printed)} at t = 1 in ℝ², where the scheme comes within "
-            f"{short(error_d[-1])} of "
-            "the one with −) and pushes away from the data.",
+            "θ = c/τ in (3.3) is θ = c in section 4.2, constant. Heat equation with the expectation as data, whose nudged "
+            f"flow is known: the expectation converges to it with the order {order(orders[0])} in τ. In ℝ² "
+            f"(`dajko.euclidean`, quadratic F, moving data) the order is {order(orders[1])}.",
+            "The condition is the sign: (3.4) and the equation after it print + in front of B*, the derivative of (3.3) "
+            f"has −. The flow with + is another one (distance {short(printed)} at t = 1 in ℝ², where the scheme comes "
+            f"within {short(error_d[-1])} of the one with −) and pushes away from the data.",
         ],
         tables=[
             Table(

@@ -9,6 +9,7 @@ from dajko.paper import figures
 from dajko.paper.finding import Finding, Picture, Table, Verdict
 from dajko.paper.stores import Stores
 from dajko.paper.words import fixed, order, percent, short, slope
+from dajko.profiles import Barenblatt
 
 _RULES = ("trapezoid", "right")
 
@@ -59,8 +60,7 @@ def time_step(stores: Stores) -> Finding:
         verdict=Verdict.of(abs(orders[0][0] - 1) < 0.15 and abs(orders[1][0] - 1) < 0.15),
         found=[
             f"Fitted orders: {order(orders[0])} for an Ornstein–Uhlenbeck process (smooth), {order(orders[1])} for a "
-            "Barenblatt "
-            "profile (no more than Lipschitz), both with the consistent rule in artificial time."
+            "Barenblatt profile (no more than Lipschitz), both with the consistent rule in artificial time."
         ],
         tables=[
             Table(
@@ -119,20 +119,15 @@ def artificial_time(stores: Stores) -> Finding:
         studies=["order-nt"],
         verdict=Verdict.of(float(np.abs(excess).max()) < 0.01 and varies[short_tau] < 0.01, condition=True),
         found=[
-            "The condition: Nₜ → ∞. The exact step of a Barenblatt profile is a dilation, from which the time step can "
-            "be read "
-            f"off that a solver has really taken. For τ = {short(short_tau)} it is (1 + δt)τ with the paper's rule, to "
-            f"{percent(float(np.abs(excess).max()), 2)}: the flow runs 10 % too fast at the paper's Nₜ = 10, however "
-            "small τ "
-            "is, because the last of the Nₜ intervals costs half of what it should. With the weight δt at all levels "
-            "but the "
-            f"first it is free of Nₜ to {percent(varies[short_tau], 2)}.",
-            f"For the paper's τ = {short(long_tau)}, a third of the age of the profile, a step stretches it so much "
-            "that the "
-            f"backward difference itself matters: the effective step varies by {percent(varies[long_tau])} with the "
-            "consistent "
-            f"rule too, from Nₜ = {levels[0]} to {levels[-1]}, and the energy after the step by "
-            f"{percent((max(energies) - min(energies)) / min(energies), 2)}.",
+            "The condition: Nₜ → ∞. The exact step of a Barenblatt profile is a dilation, from which the time step can be "
+            f"read off that a solver has really taken. For τ = {short(short_tau)} it is (1 + δt)τ with the paper's rule, "
+            f"to {percent(float(np.abs(excess).max()), 2)}: the flow runs {percent(stores.flow('figure-5-1').grid.dt, 0)} "
+            "too fast at the paper's Nₜ, however small τ is, because the last of the Nₜ intervals costs half of what it "
+            f"should. With the weight δt at all levels but the first it is free of Nₜ to {percent(varies[short_tau], 2)}.",
+            f"The paper's τ = {short(long_tau)} is {percent(long_tau / Barenblatt().t0, 0)} of the age of the profile. "
+            "Such a step stretches it so much that the backward difference itself matters: the effective step varies by "
+            f"{percent(varies[long_tau])} with the consistent rule too, from Nₜ = {levels[0]} to {levels[-1]}, and the "
+            f"energy after the step by {percent((max(energies) - min(energies)) / min(energies), 2)}.",
         ],
         tables=[
             Table(
