@@ -68,7 +68,7 @@ def write_paper(results: Path, files: list[Path]) -> list[Path]:
         If a study is missing.
     """
     sections = judge(results)
-    homes = {study: file.as_posix() for file in files for study in read_studies(file).studies}
+    homes = {study: _shown(file) for file in files for study in read_studies(file).studies}
     pictures = {p.name: p for section in sections for finding in section.findings for p in finding.pictures}
     (results / FIGURES).mkdir(parents=True, exist_ok=True)
     images = {}
@@ -95,6 +95,12 @@ def write_paper(results: Path, files: list[Path]) -> list[Path]:
         temporary.write_text(text, encoding="utf-8")
         pages.append(temporary.replace(results / page))
     return pages
+
+
+def _shown(file: Path) -> str:
+    """A file as it is named from here, or by its name alone if it lies elsewhere."""
+    path, here = file.absolute(), Path.cwd()
+    return path.relative_to(here).as_posix() if path.is_relative_to(here) else file.name
 
 
 def _commands(finding: Finding, homes: dict[str, str]) -> list[str]:
