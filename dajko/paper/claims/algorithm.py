@@ -13,8 +13,8 @@ from dajko.paper.finding import Finding, Table, Verdict
 from dajko.paper.stores import Flow, Stores
 from dajko.paper.words import count, fixed, row, short
 from dajko.profiles import Barenblatt
-from dajko.solvers import InteriorPoint, Problem
-from dajko.solvers.constraints import operator_norm
+from dajko.solvers import PD3O, InteriorPoint, Path, Problem
+from dajko.solvers.constraints import operator_norm, zero_dual
 from dajko.solvers.pd3o import lipschitz_bounds
 
 FIGURES = tuple(f"figure-5-{i}" for i in range(1, 7))
@@ -56,8 +56,18 @@ def step_sizes(stores: Stores) -> Finding:
     )
 
 
+def _from_zeros(flow: Flow) -> int:
+    """Iterations of the first step of a flow without data, started from zeros as Algorithm 2 prints it."""
+    e = flow.experiment
+    zeros = np.zeros((e.grid.nt + 1, e.grid.nx + 1))
+    zeros[0] = e.initial
+    start = Path(zeros, np.zeros_like(zeros)), zero_dual(e.grid)
+    return PD3O().solve(Problem(e.initial, e.energy, e.grid, e.tau), start).iterations
+
+
 def iterations(stores: Stores) -> Finding:
     """Iterations of Algorithm 1, on average 6000 according to the paper."""
+    first = stores.flow("figure-5-1").iterations[0]
     rows, means = [], []
     for name in FIGURES:
         flow, newton = stores.flow(name), stores.flow(name, "interior_point")
@@ -80,9 +90,10 @@ def iterations(stores: Stores) -> Finding:
         verdict=Verdict.of(4000 <= means[0] <= 9000, condition=True),
         found=[
             f"{count(means[0])} on average over the 31 steps of figure 5.1, {count(min(means[1:]))} to "
-            f"{count(max(means[1:]))} in the other figures. The condition: the first step starts from the old density at "
-            "all levels, not from zeros as Algorithm 2 prints it, and the stopping rule reads the last iterate of "
-            "Algorithm 1. The number is a property of the stopping rule rather than of the problem: see the next claim."
+            f"{count(max(means[1:]))} in the other figures. The condition is the start: here the first step starts from "
+            "the old density at all levels. From zeros, as Algorithm 2 prints it, the first step of figure 5.1 takes "
+            f"{count(_from_zeros(stores.flow('figure-5-1')))} iterations in place of {count(first)}. The number is a "
+            "property of the stopping rule rather than of the problem: see the next claim.",
         ],
         tables=[
             Table(
