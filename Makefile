@@ -2,7 +2,7 @@
 # make test     all tests
 # make lint     style, types, workflow
 # make bench    what the README claims about speed
-# make paper    the figures of Pietschmann and Schlottbom
+# make paper    every figure and claim of Pietschmann and Schlottbom, judged on one page
 # make install  the environment only
 # make lock     the exact versions again, from pyproject.toml
 
@@ -35,9 +35,12 @@ bench: .venv/bench
 	$(BIN)/python -m benchmarks measure
 
 paper: install
-	$(SNAKEMAKE) --configfile config/paper/porous-medium.yaml --config results=results/paper
+	$(SNAKEMAKE) paper --configfile $(wildcard config/paper/*.yaml) --config results=results/paper
+	@mkdir -p docs/figures/paper
+	@cp results/paper/paper.md docs/paper.md
+	@cp results/paper/figures/paper/*.png docs/figures/paper/
 	@echo
-	@echo "Report: $(CURDIR)/results/paper/report.html"
+	@echo "The page: $(CURDIR)/results/paper/paper.html, copied to docs/paper.md"
 
 install: .venv/installed
 

@@ -294,8 +294,10 @@ def figure_chi_core(directory: Path, target: Path) -> None:
     for free, colour, label in ((True, VERMILION, "no data"), (False, PURPLE, "expectation, variance")):
         group = by_grid((c for c in chi if np.isinf(c.theta) == free), lambda c: c.chi)
         left.plot([x for x, _ in group], [growth(g[0], g[1]) for _, g in group], "o-", color=colour, label=label)
-        rows += [(label, x, *(float(c.peak[-1]) for c in g), growth(g[0], g[1]), float(g[-1].pair[-1]), [round(m, 2) for m in g[-1].clusters])
-                 for x, g in group]  # fmt: skip
+        for x, g in group:
+            finest = g[-1]
+            masses = [round(m, 2) for m in finest.clusters]
+            rows.append((label, x, *(float(c.peak[-1]) for c in g), growth(g[0], g[1]), float(finest.pair[-1]), masses))
     variance = float(chi[0].data["data_exact"].sel(observation="variance").values[-1])
     half = 0.5 * chi[0].nx * chi[0].dx
     thresholds = {"2π / M": 2.0 * np.pi / mass, "with the variance": 2.0 * np.pi / mass * (1.0 + variance / mass / half**2)}
