@@ -294,7 +294,8 @@ def figure_chi_core(directory: Path, target: Path) -> None:
     for free, colour, label in ((True, VERMILION, "no data"), (False, PURPLE, "expectation, variance")):
         group = by_grid((c for c in chi if np.isinf(c.theta) == free), lambda c: c.chi)
         left.plot([x for x, _ in group], [growth(g[0], g[1]) for _, g in group], "o-", color=colour, label=label)
-        rows += [(label, x, *(float(c.peak[-1]) for c in g), growth(g[0], g[1]), float(g[-1].pair[-1]), [round(m, 2) for m in g[-1].clusters])
+        rows += [(label, x, *(float(c.peak[-1]) for c in g), growth(g[0], g[1]), float(g[-1].pair[-1]),
+                  [round(m, 2) for m in g[-1].clusters])
                  for x, g in group]  # fmt: skip
     variance = float(chi[0].data["data_exact"].sel(observation="variance").values[-1])
     half = 0.5 * chi[0].nx * chi[0].dx
@@ -304,7 +305,7 @@ def figure_chi_core(directory: Path, target: Path) -> None:
         left.axvline(value, color=BLACK, ls="--", lw=1.0)
         left.annotate(text, (value, 0.42), rotation=90, ha=side, va="bottom", fontsize=7)
     left.set(xlabel="χ", ylabel="growth exponent p")
-    left.legend(fontsize=7, loc="lower right")
+    left.legend(fontsize=7, loc="center right")
     table(["data", "χ", "max, coarse", "fine", "exponent", "two nodes / bump", "clusters"], rows)
     core, rows = cells(directory, "core"), []
     for (free, length), group in by_grid(core, lambda c: (bool(np.isinf(c.theta)), c.core)):
@@ -340,6 +341,17 @@ def table_long(directory: Path) -> None:
     table(["data", *(f"k = {k}" for k in steps), "exponent 100-200", "L1 error"], rows)
 
 
+def table_variations(directory: Path) -> None:
+    """Other time steps, intervals and time rules."""
+    rows = []
+    for c in sorted(cells(directory, "variations"), key=lambda c: c.theta):
+        named = {str(k): c.data.coords[k].item() for k in c.data.coords if not c.data.coords[k].dims}
+        rows.append(("no data" if np.isinf(c.theta) else "expectation, variance", named["time_tau"], named["grid_right"],
+                     f"{named['grid_time_rule']}, {named['grid_nt']}", float(c.peak[-1] * c.dx), float(c.pair[-1]),
+                     c.time_to_limit))  # fmt: skip
+    table(["data", "τ", "half width", "rule, nt", "max · dx", "two nodes / bump", "time to the limit"], rows)
+
+
 def table_pd3o(directory: Path) -> None:
     """Iterations and concentration of Algorithm 1."""
     found = cells(directory, "pd3o")
@@ -363,6 +375,7 @@ def main() -> None:
         for draw, name in ((figure_57, "5-7"), (figure_grid, "grid"), (figure_data, "data"), (figure_chi_core, "chi-core")):
             draw(given.results, given.figures / f"chemotaxis-{name}.png")
     table_long(given.results)
+    table_variations(given.results)
     table_pd3o(given.results)
 
 
