@@ -305,7 +305,7 @@ def figure_chi_core(directory: Path, target: Path) -> None:
         left.axvline(value, color=BLACK, ls="--", lw=1.0)
         left.annotate(text, (value, 0.42), rotation=90, ha=side, va="bottom", fontsize=7)
     left.set(xlabel="χ", ylabel="growth exponent p")
-    left.legend(fontsize=7, loc=(0.3, 0.6))
+    left.legend(fontsize=7, loc=(0.3, 0.08))
     table(["data", "χ", "max, coarse", "fine", "exponent", "two nodes / bump", "clusters"], rows)
     core, rows = cells(directory, "core"), []
     for (free, length), group in by_grid(core, lambda c: (bool(np.isinf(c.theta)), c.core)):
