@@ -36,9 +36,11 @@ def draw(results: Results, path: Path) -> None:
     with mpl.rc_context(RC):
         figure = Figure(figsize=(WIDTH, 4.6), layout="constrained")
         grid = figure.add_gridspec(2, 2, width_ratios=(1.6, 1.0))
-        _bars(figure.add_subplot(grid[:, 0]), results.figures)
-        for row, axis in enumerate(("nx", "nt")):
-            _lines(figure.add_subplot(grid[row, 1]), results.scaling, axis)
+        # Each part can be measured alone.
+        _bars(figure.add_subplot(grid[:, 0] if results.scaling else grid[:, :]), results.figures)
+        if results.scaling:
+            for row, axis in enumerate(("nx", "nt")):
+                _lines(figure.add_subplot(grid[row, 1]), results.scaling, axis)
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
     path.parent.mkdir(exist_ok=True)

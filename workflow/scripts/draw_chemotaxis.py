@@ -306,7 +306,7 @@ def figure_chi_core(directory: Path, target: Path) -> None:
         left.axvline(value, color=BLACK, ls="--", lw=1.0)
         left.annotate(text, (value, 0.42), rotation=90, ha=side, va="bottom", fontsize=7)
     left.set(xlabel="χ", ylabel="growth exponent p")
-    left.legend(fontsize=7, loc="lower right")
+    left.legend(fontsize=7, loc=(0.3, 0.08))
     table(["data", "χ", "max, coarse", "fine", "exponent", "two nodes / bump", "clusters"], rows)
     core, rows = cells(directory, "core"), []
     for (free, length), group in by_grid(core, lambda c: (bool(np.isinf(c.theta)), c.core)):
@@ -342,6 +342,17 @@ def table_long(directory: Path) -> None:
     table(["data", *(f"k = {k}" for k in steps), "exponent 100-200", "L1 error"], rows)
 
 
+def table_variations(directory: Path) -> None:
+    """Other time steps, intervals and time rules."""
+    rows = []
+    for c in sorted(cells(directory, "variations"), key=lambda c: c.theta):
+        named = {str(k): c.data.coords[k].item() for k in c.data.coords if not c.data.coords[k].dims}
+        rows.append(("no data" if np.isinf(c.theta) else "expectation, variance", named["time_tau"], named["grid_right"],
+                     f"{named['grid_time_rule']}, {named['grid_nt']}", float(c.peak[-1] * c.dx), float(c.pair[-1]),
+                     c.time_to_limit))  # fmt: skip
+    table(["data", "τ", "half width", "rule, nt", "max · dx", "two nodes / bump", "time to the limit"], rows)
+
+
 def table_pd3o(directory: Path) -> None:
     """Iterations and concentration of Algorithm 1."""
     found = cells(directory, "pd3o")
@@ -365,6 +376,7 @@ def main() -> None:
         for draw, name in ((figure_57, "5-7"), (figure_grid, "grid"), (figure_data, "data"), (figure_chi_core, "chi-core")):
             draw(given.results, given.figures / f"chemotaxis-{name}.png")
     table_long(given.results)
+    table_variations(given.results)
     table_pd3o(given.results)
 
 
