@@ -6,10 +6,10 @@ import pytest
 from filelock import FileLock
 
 from dajko.paper.stores import Stores
-from dajko.study.block import run_block
+from dajko.study.block import Task, run_block
 from dajko.study.members import make_plan
 from dajko.study.parse import read_studies
-from dajko.study.store import prepare
+from dajko.study.prepare import prepare
 
 FILES = [Path(__file__).parents[2] / "config" / "paper" / name for name in ("porous-medium.yaml", "claims.yaml")]
 
@@ -51,7 +51,7 @@ def results(tmp_path_factory, worker_id):
                 for name, study in read_studies(file).studies.items():
                     store = prepare(directory / name, make_plan(name, quickened(study)))
                     for block in store.pending():
-                        run_block(str(store.path), store.hash, block)
+                        run_block(str(store.path), store.hash, Task(block))
             (directory / "done").touch()
     return directory
 
