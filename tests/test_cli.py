@@ -217,7 +217,11 @@ BAD_STUDIES = [
         "time_shift of a Barenblatt profile must be greater than -t0, got -1.0",
     ),
     ({"model.mass": 0}, "model.mass", "must be greater than 0, got 0"),
-    ({"model.initial": {"profile": "square"}}, "model.initial", "profile must be one of 'barenblatt', 'gaussian', 'gaussian_mixture', 'heat', "),
+    (
+        {"model.initial": {"profile": "square"}},
+        "model.initial",
+        "profile must be one of 'barenblatt', 'gaussian', 'gaussian_mixture', 'heat', ",
+    ),
     ({"model.initial.m": 1.0}, "model.initial.m", "must be greater than 1, got 1.0"),
     ({"model.energy.internal.m": 1}, "model.energy.internal.m", "must be greater than 1, got 1"),
     (
