@@ -14,6 +14,7 @@ from typing import Any
 from unittest import mock
 
 import dajko.study.block
+import dajko.study.cells
 import dajko.study.experiment
 import dajko.study.run
 from benchmarks.stages import Place, Stages
@@ -159,7 +160,7 @@ def _block_shares(study: StudyConfig, least: float = 20.0) -> dict[str, float]:
     stages = Stages(time.process_time)
     experiment = dajko.study.experiment
     places = [
-        Place(dajko.study.block, "build", "building experiments"),
+        Place(dajko.study.cells, "build", "building experiments"),
         Place(experiment.Experiment, "data", "noisy data"),
         Place(experiment, "trajectories", "flow: problems and bookkeeping"),
         Place(InteriorPoint, "solve", "interior_point"),
