@@ -17,7 +17,7 @@ from dajko.observation import DataTerm
 from dajko.solvers import PD3O, InteriorPoint, Status
 from dajko.study.experiment import Experiment, build, simulate_many
 from dajko.study.members import Plan, make_plan
-from dajko.study.store import FIELDS, VARIABLES, Block, CellStore
+from dajko.study.store import ALL_VARIABLES, FIELDS, Block, CellStore
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ def _judged(found: dict[str, Any] | Exception) -> tuple[dict[str, Any], str]:
 def _fitted(value: Any, name: str, shape: tuple[int, ...]) -> Any:
     """A variable of a cell in the shape of the store; NaN or 0 where a failed cell has none."""
     if value is None:
-        return np.full(shape, np.nan if VARIABLES[name].dtype == "f8" else 0)
+        return np.full(shape, np.nan if ALL_VARIABLES[name].dtype == "f8" else 0)
     if name in FIELDS and len(shape) == 1:
         return value[-1]
     return value

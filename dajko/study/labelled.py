@@ -13,7 +13,7 @@ import zarr
 
 from dajko.errors import InputError
 from dajko.study.members import dimension_name
-from dajko.study.store import FIELDS, OBSERVATION, SUMMARY, TIME, VARIABLES, CellStore, X, cells_path, flags
+from dajko.study.store import ALL_VARIABLES, FIELDS, OBSERVATION, SUMMARY, TIME, CellStore, X, cells_path, flags
 
 
 def open_study(path: str | Path) -> xr.Dataset | xr.DataTree:
@@ -44,7 +44,7 @@ def open_cells(store: CellStore) -> dict[str, xr.Dataset]:
     opened = {}
     for group in store.groups:
         cells = xr.open_zarr(store.path, group=group.path or None, consolidated=False, zarr_format=3, chunks={})
-        parameters = [n for n, v in cells.variables.items() if "cell" in v.dims and n not in VARIABLES]
+        parameters = [n for n, v in cells.variables.items() if "cell" in v.dims and n not in ALL_VARIABLES]
         opened[group.path] = decode(cells.set_coords(parameters).assign_attrs(dict(store.root.attrs)))
     return opened
 
@@ -105,7 +105,7 @@ def unstack(cells: xr.Dataset) -> xr.Dataset:
 
 def _in_order(dataset: xr.Dataset) -> xr.Dataset:
     """The variables in the order in which they are described, not that of a directory."""
-    return dataset[[name for name in VARIABLES if name in dataset]]
+    return dataset[[name for name in ALL_VARIABLES if name in dataset]]
 
 
 def _tree(nodes: dict[str, xr.Dataset]) -> xr.Dataset | xr.DataTree:
