@@ -25,7 +25,7 @@ CAPTIONS: dict[str, str] = {
         "energy falls; data may raise it."
     ),
     "optimality": (
-        "How far each step is from satisfying the conditions of optimality. Duality gap over τ: by how much energy, at most, "
+        "How far each step is from the conditions of optimality. Duality gap over τ: by how much energy, at most, "
         "a step misses its minimum. First-order condition: by how much φ/τ + δE/δu differs from a constant on the support. "
         "Hamilton-Jacobi equation: its residual over τ. Line: median over the members; band: 5 % to 95 % quantiles."
     ),
