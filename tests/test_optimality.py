@@ -251,6 +251,7 @@ def test_potential_and_exact_kantorovich_potential_order_in_dx():
         old = Gaussian(mean, std)(grid.x)
         problem = Problem(old, Energy(Entropy(), Quadratic(k)), grid, tau)
         step = InteriorPoint(tol=1e-8).solve(problem)
+        assert step.converged
         potential = first_order(problem, step.path, step.potential).potential
         weight = grid.wx * step.density
         exact = 0.5 * grid.x**2 - (mean * grid.x + 0.5 * std / new_std * (grid.x - new_mean) ** 2)

@@ -3,7 +3,7 @@
 Letters are those of :mod:`dajko.solvers.newton`: n nodes, K levels after the first. There are three shapes:
 
 - *cells*, for what lives at nodes and levels: entry ``(j + 1) K + k`` belongs to node j and level k + 1. The K entries in
-  front and at least K behind are ghost nodes, so that no loop has to ask whether a neighbour exists;
+  front and at least 2 K behind are ghost nodes, so that no loop has to ask whether a neighbour exists;
 - *nodes*, for what lives at nodes: entry j, filled up to whole groups;
 - numbers: what an observation has one of.
 
@@ -137,7 +137,8 @@ def whole(entries: int) -> int:
 def mesh(grid: Grid) -> Mesh:
     """A grid, spread out over cells and nodes."""
     n, levels = grid.nx + 1, grid.nt
-    cells, nodes = whole(n * levels) + 2 * levels + 2 * WIDTH, whole(n)
+    # Substitution looks two nodes ahead, beyond the last one too.
+    cells, nodes = whole(n * levels) + 3 * levels + 2 * WIDTH, whole(n)
     w = grid.wt[1:]
     ends = np.zeros(n)
     ends[1:-1] = 1.0

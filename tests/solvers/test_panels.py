@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from dajko.solvers import panels
+from dajko import Grid
+from dajko.solvers import layout, panels
 from dajko.solvers.lanes import LANES, PLAIN, WIDTH
 
 
@@ -63,3 +64,32 @@ def test_solution_and_agreement_to_the_last_bit(n, levels):
         one = slice(lane, lane + 1)
         alone = solve(a[..., one], b[..., one], e[..., one], right[..., one], PLAIN)
         np.testing.assert_array_equal(alone[..., 0], together[..., lane])
+
+
+@pytest.mark.parametrize(("n", "levels"), [(5, 4), (6, 8), (5, 17), (5, 25), (6, 40)])
+@pytest.mark.parametrize(("number", "lanes"), [(PLAIN, 1), (LANES, WIDTH)])
+def test_arrays_are_as_long_as_what_is_read(n, levels, number, lanes):
+    """Behind every array of the solver lies NaN, which even a factor 0 does not hide."""
+    a, b, e, dense, right = system(n, levels, lanes, sides=1)
+    mesh = layout.mesh(Grid(0.0, 1.0, n - 1, levels))
+    work = layout.work_space(mesh, 0, number)
+
+    def guarded(array):
+        return np.concatenate([array, np.full(1000 * lanes, np.nan)])[: array.size]
+
+    def spread(values):
+        found = np.zeros((mesh.cells, lanes))
+        found[levels : levels + n * levels] = values.reshape(n * levels, lanes)
+        return guarded(found.reshape(-1))
+
+    matrix, pivots, panel, factors = (guarded(x) for x in (work.matrix, work.pivots, work.panel, work.factors))
+    sides, place = spread(right[0]), panels.layout(levels)
+    arguments = (matrix, pivots, panel, factors, sides, mesh.cells, 1, place.leading, place.columns, place.stride)
+    tile = panels.WIDE if place.wide else panels.NARROW
+    panels.eliminate(n, levels, spread(a), spread(b), spread(e), *arguments, tile, number)
+    panels.substitute(n, levels, matrix, pivots, sides, mesh.cells, 1, place.leading, place.columns, number)
+    found = sides.reshape(mesh.cells, lanes)[levels : levels + n * levels]
+    for lane in range(lanes):
+        np.testing.assert_allclose(
+            found[:, lane], np.linalg.solve(dense[lane], right[0, ..., lane].reshape(-1)), rtol=1e-7, atol=1e-9
+        )
