@@ -14,7 +14,7 @@ def largest_root(rho: Array, m: Array, lam: float) -> Array:
     for _ in range(8):
         y = x + lam
         x -= ((x - rho) * y**2 - 0.5 * lam * m**2) / (y * (y + 2.0 * (x - rho)))
-    return np.maximum(x, 0.0)
+    return np.asarray(np.maximum(x, 0.0))
 
 
 class NumpyPD3O:
@@ -71,4 +71,4 @@ class NumpyPD3O:
             self.bar_rho, self.bar_m = 2.0 * root - self.rho, 2.0 * new_m - self.m
             self.bar_rho[-1] += self.lam * scale * (self.rho[-1] - root[-1])
             self.rho, self.m = root, new_m
-        return self.rho[-1]
+        return np.asarray(self.rho[-1])

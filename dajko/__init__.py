@@ -17,10 +17,12 @@ _HOMES = {
     "Expectation": "dajko.observation",
     "Gaussian": "dajko.profiles",
     "GaussianKernel": "dajko.interaction",
+    "GaussianMixture": "dajko.profiles",
     "Grid": "dajko.grid",
     "Heat": "dajko.profiles",
     "InputError": "dajko.errors",
     "InteriorPoint": "dajko.solvers",
+    "IntervalMasses": "dajko.observation",
     "Linear": "dajko.energy",
     "Logarithmic": "dajko.interaction",
     "Mass": "dajko.observation",
@@ -53,8 +55,8 @@ if TYPE_CHECKING:
     from dajko.flow import evolve, jko_step
     from dajko.grid import Grid
     from dajko.interaction import GaussianKernel, Logarithmic, Morse, PowerLaw, QuadraticAttraction
-    from dajko.observation import DataTerm, Expectation, Mass, Mean, Sensors, Spread, Variance, measure
-    from dajko.profiles import Barenblatt, Gaussian, Heat, OrnsteinUhlenbeck
+    from dajko.observation import DataTerm, Expectation, IntervalMasses, Mass, Mean, Sensors, Spread, Variance, measure
+    from dajko.profiles import Barenblatt, Gaussian, GaussianMixture, Heat, OrnsteinUhlenbeck
     from dajko.solvers import PD3O, InteriorPoint, Status, Step
     from dajko.study.labelled import open_study
     from dajko.study.run import run_study

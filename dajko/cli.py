@@ -1,4 +1,4 @@
-"""The command line: ``dajko validate | run | status | report``."""
+"""The command line: ``dajko validate | run | status | reproduce | retry | migrate | report``."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from dajko import __version__
 from dajko.errors import InputError
 
 DONE, SOME_FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+INCOMPLETE = 2
 
 
 def _answered(command: Callable[..., int]) -> Callable[..., None]:
@@ -77,7 +78,7 @@ def validate(file: Path) -> int:
       dajko validate config/config.yaml
     Exit code: 0 valid, 2 bad input.
     """
-    from dajko.study.store import estimated_seconds
+    from dajko.study.layout import estimated_seconds
 
     for plan in _plans(file, ()):
         cells = len(plan.points) * plan.members
@@ -94,62 +95,135 @@ def validate(file: Path) -> int:
 @click.argument("studies", nargs=-1, metavar="[STUDY]...")
 @click.option("--results", type=click.Path(path_type=Path), help="Directory for the stores; by default what FILE says.")
 @click.option("--workers", type=click.IntRange(min=1), help="Local processes, in place of the cluster of FILE.")
+@click.option("--recompute", is_flag=True, help="Compute all cells anew; the stores that are there go to previous/.")
 @_answered
-def run(file: Path, studies: tuple[str, ...], results: Path | None, workers: int | None) -> int:
+def run(file: Path, studies: tuple[str, ...], results: Path | None, workers: int | None, recompute: bool) -> int:
     """Run the studies in FILE, or only those named. Computes what is missing; the stores land in DIR/<study>/.
+
+    A store that does not fit its study, because of another grid, say, is left alone, and the differences are named.
 
     \b
     Examples:
       dajko run config/config.yaml
       dajko run config/config.yaml theta-noise --workers 4 --results /scratch/me
-    Exit code: 0 done, 1 some members failed or are missing, 2 bad input.
+    Exit code: 0 done, 1 some members failed, 2 bad input, or some members are missing.
     """
     from dajko.study.parse import read_studies
+    from dajko.study.prepare import inspect
     from dajko.study.run import run_study
-    from dajko.study.store import inspect
 
     plans = _plans(file, studies)
     config = read_studies(file)
     directory = results or Path(config.results)
     for plan in plans:
-        inspect((directory / plan.name).absolute(), plan)
-    bad = 0
+        inspect((directory / plan.name).absolute(), plan, recompute)
+    failed = missing = 0
     for plan in plans:
-        report = run_study(plan.study, directory / plan.name, workers or config.cluster)
-        bad += report.failed + report.pending
+        report = run_study(plan.study, directory / plan.name, workers or config.cluster, recompute=recompute)
+        failed, missing = failed + report.failed, missing + report.pending
         click.echo(f"{directory / plan.name}: {_sentence(report.counts)}, {report.computed} computed now")
     click.echo(f"Figures and tables: dajko report {directory}")
-    return SOME_FAILED if bad else DONE
+    return INCOMPLETE if missing else SOME_FAILED if failed else DONE
 
 
 @main.command()
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--verify", is_flag=True, help="Read every chunk, and say which are damaged.")
 @_answered
-def status(directory: Path, as_json: bool) -> int:
+def status(directory: Path, as_json: bool, verify: bool) -> int:
     """Say how the studies in DIR stand: how many members are done, failed, or still to be computed.
 
     \b
     Examples:
       dajko status results
       dajko status results/theta-noise --json
-    Exit code: 0 complete, 1 some members failed or are missing, 2 bad input.
+      dajko status results --verify
+    Exit code: 0 complete, 1 some members failed, 2 bad input, or some members are missing or damaged.
     """
-    from dajko.study.store import CellStore, cells_path
+    from dajko.study.state import study_state
 
-    found: dict[str, dict[str, Any]] = {}
-    for study in _study_directories(directory):
-        store = CellStore(cells_path(study))
-        found[store.study_name] = {"directory": str(study), "cells": store.size, "counts": store.counts()}
+    found = [study_state(study, verify) for study in _study_directories(directory)]
     if as_json:
-        click.echo(json.dumps(found, indent=2))
+        click.echo(json.dumps({state.study: state.as_dict() for state in found}, indent=2))
     else:
-        for name, content in found.items():
-            click.echo(f"{name}: {_sentence(content['counts'])}")
-    complete = all(
-        content["counts"]["converged"] + content["counts"]["fallback"] == content["cells"] for content in found.values()
-    )
-    return DONE if complete else SOME_FAILED
+        for state in found:
+            click.echo(f"{state.study}: {_sentence(state.counts)}")
+            for line in state.lines():
+                click.echo(f"  {line}")
+    if any(state.incomplete for state in found):
+        return INCOMPLETE
+    return SOME_FAILED if any(state.failed for state in found) else DONE
+
+
+@main.command()
+@click.argument("directory", metavar="RESULTS", type=click.Path(path_type=Path))
+@click.argument("cell")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_answered
+def reproduce(directory: Path, cell: str, as_json: bool) -> int:
+    """Run one CELL of the study in RESULTS again, alone, and say whether it comes out the same, bit for bit.
+
+    CELL is an id of 16 digits, as `cell_id` and failures.jsonl have it, or a number along the dimension cell, after GROUP/
+    if the store has groups. Shows every step, and how the solver went on in the first that did not converge. Writes nothing.
+
+    \b
+    Examples:
+      dajko reproduce results/theta-noise 17
+      dajko reproduce results/theta-noise 9f86d081884c7d65 --json
+    Exit code: 0 equal to the stored cell, 1 different, 2 bad input.
+    """
+    from dajko.study.describe import described
+    from dajko.study.reproduce import reproduce_cell
+
+    found = reproduce_cell(_one_study(directory), cell)
+    click.echo(json.dumps(found.as_dict(), indent=2, default=str) if as_json else "\n".join(described(found)))
+    return DONE if found.equal else SOME_FAILED
+
+
+@main.command()
+@click.argument("directory", metavar="RESULTS", type=click.Path(path_type=Path))
+@click.option("--solver", help="Solve with this solver, with its default options.")
+@click.option("--set", "options", multiple=True, metavar="KEY=VALUE", help="A key of the solver, such as solver.tol=1e-4.")
+@click.option("--workers", type=click.IntRange(min=1), help="Local processes; by default one for each core.")
+@_answered
+def retry(directory: Path, solver: str | None, options: tuple[str, ...], workers: int | None) -> int:
+    """Compute the members of the study in RESULTS that failed or did not converge again, with another solver or setting.
+
+    A member takes the new result if that is better, and the store says which setting made it.
+
+    \b
+    Examples:
+      dajko retry results/theta-noise --solver pd3o
+      dajko retry results/theta-noise --set solver.max_iterations=500 --set solver.tol=1e-4
+    Exit code: 0 no member is left that failed, 1 some are, 2 bad input.
+    """
+    from dajko.study.retry import parse_setting, retry_study
+
+    study = _one_study(directory)
+    report = retry_study(study, parse_setting(solver, options), workers)
+    click.echo(f"{study}: {_sentence(report.counts)}, {report.computed} computed now")
+    return INCOMPLETE if report.pending else SOME_FAILED if report.failed else DONE
+
+
+@main.command()
+@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
+@_answered
+def migrate(directory: Path) -> int:
+    """Bring the stores in DIR to the schema version of this dajko. Computes nothing; the old stores go to previous/.
+
+    \b
+    Example:
+      dajko migrate results
+    Exit code: 0 done, 2 bad input.
+    """
+    from dajko.study.migrate import migrate_study
+
+    for study in _study_directories(directory):
+        before, after = migrate_study(study)
+        done = "is up to date" if before == after else f"migrated from version {before} to {after}"
+        click.echo(f"{study}: {done}")
+    return DONE
 
 
 @main.command()
@@ -196,16 +270,27 @@ def _plans(file: Path, names: tuple[str, ...]) -> list[Any]:
 
 
 def _study_directories(directory: Path) -> list[Path]:
-    from dajko.study.store import CELLS
+    from dajko.study.layout import CELLS, NEW
+
+    def holds(study: Path) -> bool:
+        return (study / CELLS).exists() or (study / NEW).exists()
 
     if not directory.is_dir():
         raise InputError(f"{directory}: there is no such directory")
-    if (directory / CELLS).exists():
+    if holds(directory):
         return [directory]
-    found = sorted(path.parent for path in directory.glob(f"*/{CELLS}"))
+    found = sorted(path for path in directory.iterdir() if holds(path))
     if not found:
         raise InputError(f"{directory}: holds no study; give a results directory or the directory of a study")
     return found
+
+
+def _one_study(directory: Path) -> Path:
+    """The directory of a study: the one that is given, or the only one in it."""
+    found = _study_directories(directory)
+    if len(found) > 1:
+        raise InputError(f"{directory}: holds {len(found)} studies; name one of them: {', '.join(str(f) for f in found)}")
+    return found[0]
 
 
 def _sentence(counts: dict[str, int]) -> str:

@@ -11,10 +11,12 @@ quadratic polynomial in x.
 
 from __future__ import annotations
 
+import copy
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -162,6 +164,41 @@ class Sensors(_Magnitude):
         return np.asarray(np.exp(-0.5 * distance**2) / (self.width * math.sqrt(2.0 * math.pi)))
 
 
+@dataclass(frozen=True)
+class IntervalMasses(_Magnitude):
+    """Mass between each position and the next, ``int_a^b u``.
+
+    A node belongs to an interval with the share of its own cell that lies in there, so that the masses of adjacent intervals
+    add up to that of their union.
+
+    Parameters
+    ----------
+    edges : sequence of float
+        Ends of the intervals, increasing, inside the grid; at least two.
+    """
+
+    edges: Sequence[float]
+    name: ClassVar[str] = "interval_masses"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "edges", tuple(float(edge) for edge in self.edges))
+        if len(self.edges) < 2 or not all(a < b for a, b in pairwise(self.edges)):
+            raise InputError(f"interval_masses.edges must be at least two increasing positions, got {list(self.edges)}")
+
+    @property
+    def labels(self) -> list[str]:
+        return [f"interval_mass_{i}" for i in range(len(self.edges) - 1)]
+
+    def footprints(self, grid: Grid) -> Array:
+        for edge in self.edges:
+            if not grid.left <= edge <= grid.right:
+                raise InputError(f"interval_masses.edges must lie in [{grid.left}, {grid.right}], got {edge}")
+        ends = np.clip(grid.x[:, None] + 0.5 * grid.dx * np.array([-1.0, 1.0]), grid.left, grid.right)
+        edges = np.array(self.edges)
+        common = np.minimum(ends[:, 1], edges[1:, None]) - np.maximum(ends[:, 0], edges[:-1, None])
+        return np.asarray(np.maximum(common, 0.0) / grid.wx)
+
+
 NAMED: dict[str, type[Observation]] = {cls.name: cls for cls in (Mass, Expectation, Variance, Mean, Spread)}
 
 
@@ -177,7 +214,9 @@ def as_observation(given: str | Observation) -> Observation:
         return given
     if isinstance(given, str) and given in NAMED:
         return NAMED[given]()
-    raise InputError(f"observations must be {', '.join(sorted(NAMED))} or Sensors(positions, width), got {given!r}")
+    raise InputError(
+        f"observations must be {', '.join(sorted(NAMED))} or an object such as Sensors(positions, width), got {given!r}"
+    )
 
 
 class Operator(NamedTuple):
@@ -311,7 +350,8 @@ class DataTerm:
     Parameters
     ----------
     observations : sequence of str or Observation
-        Names (``"expectation"``, ``"variance"``, ``"mean"``, ``"spread"``, ``"mass"``) or objects (``Sensors``).
+        Names (``"expectation"``, ``"variance"``, ``"mean"``, ``"spread"``, ``"mass"``) or objects (``Sensors``,
+        ``IntervalMasses``).
     values : array of shape (numbers,)
         Data v, one number for each number that the observations measure. :func:`dajko.evolve` also takes the shape
         ``(steps, numbers)``; a row of NaN there is a step without data.
@@ -351,7 +391,11 @@ class DataTerm:
         row = values[step] if values.ndim == 2 else values
         if math.isinf(self.theta) or np.isnan(row).any():
             return None
-        return DataTerm(self.observations, row, self.theta)
+        if values.ndim == 1:
+            return self
+        one = copy.copy(self)  # what has been checked need not be checked at every step
+        object.__setattr__(one, "values", row)
+        return one
 
     def measure(self, density: ArrayLike, grid: Grid) -> Array:
         """``B_h`` of a density of shape ``(nx + 1,)``, shape ``(numbers,)``."""

@@ -7,6 +7,7 @@ depend on the time; the others ignore it.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -97,6 +98,26 @@ class Gaussian:
 
     def __call__(self, x: Array, t: float = 0.0) -> Array:
         return self.mass * _normal(np.asarray(x), self.mean, self.std**2)
+
+
+@dataclass(frozen=True)
+class GaussianMixture:
+    """Normal densities of standard deviation ``std`` around several means, which share ``mass`` equally, at all times."""
+
+    means: Sequence[float]
+    std: float = 0.1
+    mass: float = 1.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "means", tuple(float(mean) for mean in self.means))
+        if not self.means:
+            raise InputError("means of a GaussianMixture profile must name at least one position")
+        _positive("GaussianMixture", std=self.std, mass=self.mass)
+
+    def __call__(self, x: Array, t: float = 0.0) -> Array:
+        at = np.asarray(x)
+        total = sum(_normal(at, mean, self.std**2) for mean in self.means)
+        return np.asarray(self.mass / len(self.means) * total)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ from dajko.cli import main
 from dajko.study.config import StudyConfig
 from dajko.study.members import make_plan
 from dajko.study.parse import parse
-from dajko.study.store import CellStore, prepare
+from dajko.study.prepare import prepare
+from dajko.study.store import CellStore
 
 DAJKO = [sys.executable, "-c", "from dajko.cli import main; main(prog_name='dajko')"]
 
@@ -76,7 +77,7 @@ COMMANDS = sorted(main.commands)
 
 
 def test_the_commands():
-    assert COMMANDS == ["report", "run", "status", "validate"]
+    assert COMMANDS == ["migrate", "report", "reproduce", "retry", "run", "status", "validate"]
 
 
 @pytest.mark.parametrize("command", [[], *([c] for c in COMMANDS)], ids=str)
@@ -122,6 +123,8 @@ def test_without_a_command_the_help_is_shown(invoke):
         (["run"], "Missing argument 'FILE'"),
         (["status"], "Missing argument 'DIR'"),
         (["report"], "Missing argument 'DIR'"),
+        (["reproduce", "x"], "Missing argument 'CELL'"),
+        (["retry"], "Missing argument 'RESULTS'"),
         (["run", "x.yaml", "--worker", "2"], "No such option '--worker'"),
         (["run", "x.yaml", "--workers", "0"], "Invalid value for '--workers': 0 is not in the range x>=1"),
         (["run", "x.yaml", "--workers", "two"], "Invalid value for '--workers': 'two' is not a valid integer"),
@@ -242,7 +245,7 @@ BAD_STUDIES = [
     (
         {"observations.operators": [3]},
         "observations.operators.0",
-        "must be one of expectation, variance, mean, spread, mass, or {sensors: …}",
+        "must be one of expectation, variance, mean, spread, mass, {sensors: …} or {interval_masses: …}",
     ),
     ({"observations.operators": []}, "observations.operators", "must not be empty"),
     (
@@ -464,7 +467,24 @@ def test_results_below_a_file(refused, write, tmp_path):
     )
 
 
-@pytest.mark.parametrize("command", ["status", "report"])
+def test_results_that_do_not_fit_are_refused_and_recomputed_on_request(refused, invoke, write, tmp_path):
+    assert invoke("run", write({"sweep": None})).exit_code == 0
+    lines = refused("run", write({"sweep": None, "grid.nx": 12}))
+    assert lines[0] == f"{tmp_path}/results/one: does not fit the study: grid.nx: the store has 10, the study has 12"
+    assert len(lines) == 2
+    assert "--recompute" in lines[1]
+    result = invoke("run", write({"sweep": None, "grid.nx": 12}), "--recompute")
+    assert (result.exit_code, result.stdout.splitlines()[0]) == (0, "results/one: 3 members: 3 converged, 3 computed now")
+    assert len(list((tmp_path / "results" / "one" / "previous").glob("*/cells.zarr"))) == 1
+
+
+def test_a_wider_study_computes_what_is_new(invoke, write):
+    assert invoke("run", write({"sweep": {"theta": [1e-3]}})).exit_code == 0
+    result = invoke("run", write({"sweep": {"theta": [1e-3, 1e-2]}, "ensemble.members": 4}))
+    assert result.stdout.splitlines()[0] == "results/one: 8 members: 8 converged, 5 computed now"
+
+
+@pytest.mark.parametrize("command", ["status", "report", "migrate", "retry"])
 def test_directories_without_a_study(refused, tmp_path, command):
     assert refused(command, "nowhere") == ["nowhere: there is no such directory"]
     (tmp_path / "file").write_text("x")
@@ -521,7 +541,9 @@ def test_run_then_status_then_run_again(invoke, write, tmp_path):
     assert result.exit_code == 0
     counts = CellStore(tmp_path / "results" / "one" / "cells.zarr").counts()
     assert counts["converged"] == 6
-    assert json.loads(result.output) == {"one": {"directory": "results/one", "cells": 6, "counts": counts}}
+    state = {"directory": "results/one", "cells": 6, "counts": counts, "unasked": 0, "damaged": None}
+    nothing = {"failures": {}, "settings": [], "running": False, "rate": None, "seconds_left": None}
+    assert json.loads(result.output) == {"one": {**state, **nothing}}
     result = invoke("run", path, "one", "--results", "results", "--workers", "1")
     assert result.exit_code == 0
     assert result.stdout.splitlines()[0] == "results/one: 6 members: 6 converged, 0 computed now"
@@ -532,13 +554,70 @@ def test_failed_members_are_exit_code_1(invoke, write):
     assert result.exit_code == 1
     assert result.stdout.splitlines()[0] == "results/one: 6 members: 3 converged, 3 did not converge, 6 computed now"
     result = invoke("status", "results")
-    assert (result.exit_code, result.output) == (1, "one: 6 members: 3 converged, 3 did not converge\n")
+    expected = "one: 6 members: 3 converged, 3 did not converge\n  3 failed: iteration limit\n"
+    assert (result.exit_code, result.output) == (1, expected)
+    assert json.loads(invoke("status", "results", "--json").output)["one"]["failures"] == {"iteration limit": 3}
+    result = invoke("reproduce", "results", "0")
+    assert result.exit_code == 0
+    assert result.output.splitlines()[-1] == "not_converged; equal to the stored cell, bit for bit"
+    assert json.loads(invoke("reproduce", "results/one", "0", "--json").output)["equal"] is True
+    result = invoke("retry", "results", "--set", "solver.max_iterations=2", "--workers", "1")
+    assert result.exit_code == 1
+    result = invoke("retry", "results", "--solver", "interior_point", "--workers", "1")
+    assert result.exit_code == 0
+    assert result.stdout == "results/one: 6 members: 6 converged, 3 computed now\n"
+    result = invoke("status", "results")
+    words = "  3 solved with solver = {'name': 'interior_point'}"
+    assert (result.exit_code, result.output.splitlines()[1:]) == (0, [words])
 
 
-def test_missing_members_are_exit_code_1(invoke, tmp_path, tiny):
+def test_reproduce_and_retry_of_what_is_none(refused, invoke, write, tiny, tmp_path):
+    assert invoke("run", write({"sweep": None, "ensemble.members": 1})).exit_code == 0
+    (line,) = refused("reproduce", "results", "1")
+    assert line.endswith("results/one: has no cell '1'; name it by an id of 16 digits, or a number")
+    assert refused("retry", "results", "--set", "theta=1") == [
+        "theta: a retry sets keys of solver or truth.solver only; anything else makes other cells"
+    ]
+    assert refused("retry", "results", "--set", "solver.tol") == [
+        "--set solver.tol: must be KEY=VALUE, such as solver.tol=1e-4"
+    ]
+    prepare(tmp_path / "results" / "two", make_plan("two", parse(StudyConfig, tiny())))
+    for command in (["reproduce", "results", "1"], ["retry", "results"]):
+        assert refused(*command) == ["results: holds 2 studies; name one of them: results/one, results/two"]
+
+
+def test_missing_members_are_exit_code_2(invoke, tmp_path, tiny):
     prepare(tmp_path / "results" / "one", make_plan("one", parse(StudyConfig, tiny())))
     result = invoke("status", "results")
-    assert (result.exit_code, result.output) == (1, "one: 6 members: 0 converged, 6 still to be computed\n")
+    assert (result.exit_code, result.output) == (2, "one: 6 members: 0 converged, 6 still to be computed\n")
+
+
+def test_damaged_members_are_exit_code_2_and_computed_again(invoke, write, tmp_path):
+    path = write({"block": 2})
+    assert invoke("run", path).exit_code == 0
+    result = invoke("status", "results", "--verify")
+    assert (result.exit_code, result.output) == (0, "one: 6 members: 6 converged\n  no chunk is damaged\n")
+    chunk = tmp_path / "results" / "one" / "cells.zarr" / "mass" / "c" / "1" / "0"
+    chunk.write_bytes(chunk.read_bytes()[:-2])
+    assert invoke("status", "results").exit_code == 0
+    result = invoke("status", "results", "--verify")
+    assert result.exit_code == 2
+    assert "  2 cells are in damaged chunks; the next run computes them again" in result.output.splitlines()
+    assert json.loads(invoke("status", "results", "--verify", "--json").output)["one"]["damaged"] == 2
+    result = invoke("run", path)
+    assert (result.exit_code, result.stdout.splitlines()[0]) == (0, "results/one: 6 members: 6 converged, 2 computed now")
+    assert "one: cells 2 to 3: damaged: mass" in result.stderr
+    assert invoke("status", "results", "--verify").exit_code == 0
+
+
+def test_cells_that_are_not_asked_for_are_mentioned(invoke, write):
+    invoke("run", write())
+    assert invoke("run", write({"ensemble.members": 2})).exit_code == 0
+    lines = invoke("status", "results").output.splitlines()
+    assert lines == [
+        "one: 4 members: 4 converged",
+        "  2 further cells are in the store that the study does not ask for any more",
+    ]
 
 
 def test_only_the_named_studies_are_run(invoke, tiny, tmp_path):
@@ -600,7 +679,7 @@ def test_an_interrupted_run_resumes(tmp_path, write, tiny):
     before = store.counts()
     assert 0 < before["converged"] < 200
     assert before["converged"] + before["pending"] == 200
-    assert CliRunner().invoke(main, ["status", str(directory)]).exit_code == 1
+    assert CliRunner().invoke(main, ["status", str(directory)]).exit_code == 2
 
     result = CliRunner().invoke(main, ["run", str(path), "--results", str(tmp_path / "results")])
     assert result.exit_code == 0, result.output

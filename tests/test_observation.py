@@ -1,17 +1,33 @@
 """Measurements and the data term against the formulas of the paper, closed forms and finite differences."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dajko import DataTerm, Expectation, Gaussian, Grid, InputError, Mass, Mean, Sensors, Spread, Variance, measure
+from dajko import (
+    DataTerm,
+    Expectation,
+    Gaussian,
+    Grid,
+    InputError,
+    IntervalMasses,
+    Mass,
+    Mean,
+    Sensors,
+    Spread,
+    Variance,
+    measure,
+)
 from dajko.observation import add_gradient, labels, operator
 
 GRID = Grid(-1.0, 1.5, 30, 1)
 SENSORS = Sensors([-0.4, 0.1, 0.9], 0.2)
+MASSES = IntervalMasses([-0.9, -0.15, 0.2, 1.5])
 NAMES = ["mass", "expectation", "variance", "mean", "spread"]
-OBSERVATIONS = {name: [name] for name in NAMES} | {"sensors": [SENSORS], "all": [*NAMES, SENSORS]}
+OBSERVATIONS = {name: [name] for name in NAMES} | {"sensors": [SENSORS], "masses": [MASSES], "all": [*NAMES, SENSORS]}
 
 
 def random_density(mass):
@@ -46,6 +62,21 @@ def test_sensors_of_a_gaussian():
     grid, u = Grid(-3.0, 3.0, 120, 1), Gaussian(0.3, 0.25, 2.0)
     exact = Gaussian(0.3, np.hypot(0.25, SENSORS.width), 2.0)(np.array(SENSORS.positions))
     np.testing.assert_allclose(measure([SENSORS], u(grid.x), grid), exact, rtol=1e-12)
+
+
+def test_interval_masses_of_a_gaussian():
+    """The normal distribution's increments, to second order in the cell; edges need not be nodes."""
+    grid, edges = Grid(-3.0, 3.0, 1200, 1), np.array([-0.2, 0.013, 0.4, 0.81])
+    exact = 2.0 * np.diff([0.5 * math.erfc(-(edge - 0.3) / (0.25 * math.sqrt(2.0))) for edge in edges])
+    np.testing.assert_allclose(measure([IntervalMasses(edges)], Gaussian(0.3, 0.25, 2.0)(grid.x), grid), exact, rtol=1e-4)
+
+
+def test_interval_masses_add_up():
+    """Also where the edges are no nodes; together they are the mass."""
+    u, edges = random_density(1.4), [GRID.left, -0.47, 0.013, 0.2, GRID.right]
+    parts = measure([IntervalMasses(edges)], u, GRID)
+    assert parts.sum() == pytest.approx(1.4, rel=1e-13)
+    assert parts[1:3].sum() == pytest.approx(measure([IntervalMasses([-0.47, 0.2])], u, GRID)[0], rel=1e-13)
 
 
 @pytest.mark.parametrize("mass", [1.0, 2.0])
@@ -104,6 +135,7 @@ def test_measure_keeps_leading_axes():
 def test_names_labels_and_objects():
     objects = [Mass(), Expectation(), Variance(), Mean(), Spread()]
     assert labels(NAMES) == labels(objects) == NAMES
+    assert labels([MASSES, "mass"]) == ["interval_mass_0", "interval_mass_1", "interval_mass_2", "mass"]
     assert labels([SENSORS, "mean"]) == ["sensor_0", "sensor_1", "sensor_2", "mean"]
     u = random_density(1.4)
     assert measure(NAMES, u, GRID).tolist() == measure(objects, u, GRID).tolist()
@@ -161,7 +193,10 @@ def test_steps_without_data():
         ((["mean"], ["a"], 1.0), "data values must be numbers"),
         ((["mean"], [np.inf], 1.0), "data values must be finite"),
         ((["mean", "spread"], [0.1, np.nan], 1.0), "only a whole step may be missing"),
-        ((["median"], [0.1], 1.0), "observations must be expectation, mass, mean, spread, variance or Sensors"),
+        (
+            (["median"], [0.1], 1.0),
+            "observations must be expectation, mass, mean, spread, variance or an object such as Sensors",
+        ),
     ],
 )
 def test_bad_data_terms_are_refused(arguments, says):
@@ -182,3 +217,17 @@ def test_bad_data_terms_are_refused(arguments, says):
 def test_bad_sensors_are_refused(positions, width, says):
     with pytest.raises(InputError, match=says):
         measure([Sensors(positions, width)], random_density(1.0), GRID)
+
+
+@pytest.mark.parametrize(
+    ("edges", "says"),
+    [
+        ([0.1], "must be at least two increasing positions"),
+        ([0.1, 0.1], "must be at least two increasing positions"),
+        ([0.1, np.nan], "must be at least two increasing positions"),
+        ([-1.2, 0.1], r"edges must lie in \[-1.0, 1.5\], got -1.2"),
+    ],
+)
+def test_bad_intervals_are_refused(edges, says):
+    with pytest.raises(InputError, match=says):
+        measure([IntervalMasses(edges)], random_density(1.0), GRID)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.integrate import quad
 
-from dajko import Barenblatt, Gaussian, Heat, InputError, OrnsteinUhlenbeck
+from dajko import Barenblatt, Gaussian, GaussianMixture, Heat, InputError, OrnsteinUhlenbeck
 
 BARENBLATTS = [
     Barenblatt(),
@@ -73,6 +73,17 @@ def test_heat_and_ornstein_uhlenbeck_solve_their_equation(u, t):
 
     rate = derivative(lambda s: u(x, s), t, 1e-4)
     np.testing.assert_allclose(derivative(minus_flux, x, 2e-3), rate, atol=1e-6 * np.abs(rate).max())
+
+
+def test_mixture_of_the_paper():
+    """Below (5.9): two bumps exp(-x^2 / eta^2) / (2 pi eta^2) with eta = 1/5, together of mass 1 / (eta sqrt(pi)) = 2.8."""
+    eta, x = 0.2, np.linspace(-1.0, 1.0, 21)
+    mixture = GaussianMixture([-1 / 3, 1 / 3], std=eta / np.sqrt(2.0), mass=1.0 / (eta * np.sqrt(np.pi)))
+    printed = sum(np.exp(-((x - at) ** 2) / eta**2) / (2 * np.pi * eta**2) for at in (-1 / 3, 1 / 3))
+    np.testing.assert_allclose(mixture(x), printed, rtol=1e-13)
+    assert quad(mixture, -2.0, 2.0)[0] == pytest.approx(2.8, abs=0.03)
+    with pytest.raises(InputError, match="at least one"):
+        GaussianMixture([])
 
 
 @pytest.mark.parametrize("u", [Gaussian(0.2, 0.3, 1.5), *SPREADING])

@@ -8,12 +8,13 @@ from pydantic import BaseModel
 
 from dajko.report.words import number
 from dajko.study.config import StudyConfig
-from dajko.study.ingredients import EnergyConfig, ExactTruth, SensorsConfig, ValuesConfig
+from dajko.study.ingredients import EnergyConfig, ExactTruth, IntervalMassesConfig, SensorsConfig, ValuesConfig
 from dajko.study.variation import DistributionConfig
 
 _PROFILES = {
     "barenblatt": "a Barenblatt profile",
     "gaussian": "a Gaussian",
+    "gaussian_mixture": "a mixture of Gaussians",
     "heat": "a solution of the heat equation",
     "ornstein_uhlenbeck": "an Ornstein\N{EN DASH}Uhlenbeck density",
     "values": "given values",
@@ -97,9 +98,12 @@ def _data(study: StudyConfig) -> str:
     return f"Measured: {what}, at {when}{first}, with {noise}{relative}; weight {theta}."
 
 
-def _operator(operator: str | SensorsConfig) -> str:
+def _operator(operator: str | SensorsConfig | IntervalMassesConfig) -> str:
     if isinstance(operator, str):
         return operator
+    if isinstance(operator, IntervalMassesConfig):
+        edges = operator.interval_masses.edges
+        return f"the masses in {len(edges) - 1} intervals between {number(edges[0])} and {number(edges[-1])}"
     count = len(operator.sensors.positions)
     return f"{count} sensor{'s' if count > 1 else ''} of width {number(operator.sensors.width)}"
 

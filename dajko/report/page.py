@@ -23,8 +23,8 @@ from dajko.report.reading import SweptAxis, swept_axes
 from dajko.report.words import aligned, name_of, number, order_text
 from dajko.solvers import Status
 from dajko.study.config import StudyConfig
+from dajko.study.layout import CELLS, SUMMARY
 from dajko.study.members import data_only_theta
-from dajko.study.store import CELLS, SUMMARY
 
 PAGE = "report.html"
 # Rows of a table that a page shows.
@@ -170,6 +170,7 @@ def _provenance(attributes: dict[str, Any]) -> list[tuple[str, str]]:
         ("created", str(attributes.get("created", ""))),
         ("commit", f"{commit}{dirty}" if commit else ""),
         ("study hash", str(attributes.get("study_hash", ""))),
+        ("numerical code", str(attributes.get("code", ""))),
         ("Python", str(attributes.get("python_version", ""))),
         ("packages", ", ".join(f"{name} {version}" for name, version in packages.items())),
     ]

@@ -24,8 +24,9 @@ from dajko.grid import Array
 from dajko.solvers import Status
 from dajko.study.config import StudyConfig
 from dajko.study.labelled import open_cells, open_summary, write_summary
+from dajko.study.layout import CELLS, SUMMARY
 from dajko.study.members import dimension_name
-from dajko.study.store import CELLS, SUMMARY, CellStore
+from dajko.study.store import CellStore
 
 # Statuses of the cells that statistics use.
 _USABLE = [status for status in Status if status.usable]

@@ -8,14 +8,14 @@ member being the innermost axis.
 Loops over many entries use *groups*, which are always eight doubles wide: eight entries of one problem with ``PLAIN``, one
 entry of eight problems with ``LANES``. :func:`step` is how many entries a group holds; :func:`load_group`,
 :func:`store_group`, :func:`spread` (one entry for all of a group) and :func:`shared` (what all problems have in common) make
-the difference invisible. A *tile* is a tuple of groups, one from each of several columns of a matrix.
+the difference invisible. (:mod:`dajko.solvers.tiles` has what works on several groups at once.)
 
 Every operation rounds alike whichever way it is written, and sums run over eight partial sums either way
 (:func:`accumulate`, :func:`dot`). So a problem's result depends neither on the other problems nor on their being there, to
 the last bit. (Kernels that rely on this must not be compiled with flags that let sums be reordered: see
 :func:`dajko._numba.exact_kernel`.)
 
-This is the one file that knows about vector instructions. Loads and stores do not check bounds.
+This file and :mod:`dajko.solvers.tiles` are all that knows about vector instructions. Loads and stores do not check bounds.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ WIDTH = 8
 
 intrinsic: Any = extending.intrinsic
 
-_DOUBLE = ir.DoubleType()
-_VECTOR = ir.VectorType(_DOUBLE, WIDTH)
+DOUBLE = ir.DoubleType()
+VECTOR = ir.VectorType(DOUBLE, WIDTH)
 _INDEX = ir.IntType(32)
 
 
@@ -58,14 +58,14 @@ class _LanesType(types.Dummy):
         super().__init__(name="Lanes")
 
 
-_vector = _VectorType()
+vector = _VectorType()
 _lanes = _LanesType()
 
 
 @extending.register_model(_VectorType)
 class _VectorModel(extending.models.PrimitiveModel):
     def __init__(self, manager: Any, kind: Any) -> None:
-        super().__init__(manager, kind, _VECTOR)
+        super().__init__(manager, kind, VECTOR)
 
 
 extending.register_model(_LanesType)(extending.models.OpaqueModel)
@@ -84,55 +84,56 @@ def _unbox_lanes(kind: Any, value: Any, c: Any) -> Any:
 # --- memory -------------------------------------------------------------------------------------------------------------
 
 
-def _place(context: Any, builder: Any, array: Any, kind: Any, index: Any, vector: bool, scale: int) -> Any:
+def address(context: Any, builder: Any, array: Any, kind: Any, index: Any, wide: bool, scale: int) -> Any:
     """Address of entry ``scale * index`` of an array, as that of a double or of eight."""
     data = context.make_array(kind)(context, builder, array).data
     place = builder.gep(data, [builder.mul(index, ir.Constant(index.type, scale))])
-    return builder.bitcast(place, _VECTOR.as_pointer()) if vector else place
+    return builder.bitcast(place, VECTOR.as_pointer()) if wide else place
 
 
-def _load(typing_array: Any, number: Any, vector: bool, scale: int, spread: bool = False) -> Any:
+def _load(typing_array: Any, number: Any, wide: bool, scale: int, spread: bool = False) -> Any:
     """Signature and code of a load: a double or eight, every entry or every eighth, one double for all eight."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        place = _place(context, builder, args[0], signature.args[0], args[1], vector and not spread, scale)
+        place = address(context, builder, args[0], signature.args[0], args[1], wide and not spread, scale)
         value = builder.load(place, align=8)
-        return _spread_over(builder, value) if spread else value
+        return spread_over(builder, value) if spread else value
 
-    return (_vector if vector else types.float64)(typing_array, types.intp, number), generate
+    return (vector if wide else types.float64)(typing_array, types.intp, number), generate
 
 
-def _store(typing_array: Any, number: Any, vector: bool, scale: int) -> Any:
+def _store(typing_array: Any, number: Any, wide: bool, scale: int) -> Any:
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        place = _place(context, builder, args[0], signature.args[0], args[1], vector, scale)
+        place = address(context, builder, args[0], signature.args[0], args[1], wide, scale)
         builder.store(args[2], place, align=8)
         return context.get_dummy_value()
 
-    return types.void(typing_array, types.intp, _vector if vector else types.float64, number), generate
+    return types.void(typing_array, types.intp, vector if wide else types.float64, number), generate
 
 
-def _in_lanes(number: Any) -> bool:
+def in_lanes(number: Any) -> bool:
+    """Whether the type of a kernel's argument ``number`` is that of :data:`LANES`."""
     return isinstance(number, _LanesType)
 
 
 @intrinsic
 def load(typing: Any, array: Any, index: Any, number: Any) -> Any:
     """Entry ``index`` of a contiguous array, a number."""
-    lanes = _in_lanes(number)
+    lanes = in_lanes(number)
     return _load(array, number, lanes, WIDTH if lanes else 1)
 
 
 @intrinsic
 def store(typing: Any, array: Any, index: Any, value: Any, number: Any) -> Any:
     """Write a number to entry ``index`` of a contiguous array."""
-    lanes = _in_lanes(number)
+    lanes = in_lanes(number)
     return _store(array, number, lanes, WIDTH if lanes else 1)
 
 
 @intrinsic
 def step(typing: Any, number: Any) -> Any:
     """How many entries of an array a group holds."""
-    entries = 1 if _in_lanes(number) else WIDTH
+    entries = 1 if in_lanes(number) else WIDTH
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return context.get_constant(types.intp, entries)
@@ -143,33 +144,34 @@ def step(typing: Any, number: Any) -> Any:
 @intrinsic
 def load_group(typing: Any, array: Any, index: Any, number: Any) -> Any:
     """The group that begins at entry ``index``."""
-    return _load(array, number, True, WIDTH if _in_lanes(number) else 1)
+    return _load(array, number, True, WIDTH if in_lanes(number) else 1)
 
 
 @intrinsic
 def store_group(typing: Any, array: Any, index: Any, value: Any, number: Any) -> Any:
     """Write the group that begins at entry ``index``."""
-    return _store(array, number, True, WIDTH if _in_lanes(number) else 1)
+    return _store(array, number, True, WIDTH if in_lanes(number) else 1)
 
 
 @intrinsic
 def spread(typing: Any, array: Any, index: Any, number: Any) -> Any:
     """Entry ``index``, the same for all entries of a group."""
-    lanes = _in_lanes(number)
+    lanes = in_lanes(number)
     return _load(array, number, True, WIDTH if lanes else 1, spread=not lanes)
 
 
 @intrinsic
 def shared(typing: Any, array: Any, index: Any, number: Any) -> Any:
     """The group that begins at entry ``index`` of an array without lanes, which all problems have in common."""
-    return _load(array, number, True, 1, spread=_in_lanes(number))
+    return _load(array, number, True, 1, spread=in_lanes(number))
 
 
 # --- arithmetic ---------------------------------------------------------------------------------------------------------
 
 
-def _spread_over(builder: Any, value: Any) -> Any:
-    nothing = ir.Constant(_VECTOR, ir.Undefined)
+def spread_over(builder: Any, value: Any) -> Any:
+    """Eight times the same double."""
+    nothing = ir.Constant(VECTOR, ir.Undefined)
     one = builder.insert_element(nothing, value, ir.Constant(_INDEX, 0))
     return builder.shuffle_vector(one, nothing, ir.Constant(ir.VectorType(_INDEX, WIDTH), [0] * WIDTH))
 
@@ -177,12 +179,12 @@ def _spread_over(builder: Any, value: Any) -> Any:
 @intrinsic
 def as_number(typing: Any, value: Any, number: Any) -> Any:
     """A double as a number."""
-    vector = isinstance(number, _LanesType)
+    lanes = in_lanes(number)
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return _spread_over(builder, args[0]) if vector else args[0]
+        return spread_over(builder, args[0]) if lanes else args[0]
 
-    return (_vector if vector else types.float64)(types.float64, number), generate
+    return (vector if lanes else types.float64)(types.float64, number), generate
 
 
 @intrinsic
@@ -191,9 +193,9 @@ def as_group(typing: Any, value: Any, number: Any) -> Any:
     given = value
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return args[0] if isinstance(given, _VectorType) else _spread_over(builder, args[0])
+        return args[0] if isinstance(given, _VectorType) else spread_over(builder, args[0])
 
-    return _vector(value, number), generate
+    return vector(value, number), generate
 
 
 def _call(name: str, count: int) -> Any:
@@ -206,7 +208,7 @@ def _call(name: str, count: int) -> Any:
 
         return kind(*[kind] * count), generate
 
-    return of(_vector, _VECTOR, f"v{WIDTH}f64"), of(types.float64, _DOUBLE, "f64")
+    return of(vector, VECTOR, f"v{WIDTH}f64"), of(types.float64, DOUBLE, "f64")
 
 
 _ABSOLUTE, _MINIMUM, _MAXIMUM, _FUSED = _call("fabs", 1), _call("minnum", 2), _call("maxnum", 2), _call("fma", 3)
@@ -270,9 +272,9 @@ def sum_of(typing: Any, group: Any, number: Any) -> Any:
     """The sum over the entries of a group, as a number."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return args[0] if _in_lanes(number) else _fold(builder, args[0], builder.fadd)
+        return args[0] if in_lanes(number) else _fold(builder, args[0], builder.fadd)
 
-    return (_vector if _in_lanes(number) else types.float64)(group, number), generate
+    return (vector if in_lanes(number) else types.float64)(group, number), generate
 
 
 @intrinsic
@@ -283,9 +285,9 @@ def largest_of(typing: Any, group: Any, number: Any) -> Any:
         def larger(a: Any, b: Any) -> Any:
             return builder.select(builder.fcmp_ordered(">", a, b), a, b)
 
-        return args[0] if _in_lanes(number) else _fold(builder, args[0], larger)
+        return args[0] if in_lanes(number) else _fold(builder, args[0], larger)
 
-    return (_vector if _in_lanes(number) else types.float64)(group, number), generate
+    return (vector if in_lanes(number) else types.float64)(group, number), generate
 
 
 @intrinsic
@@ -293,7 +295,7 @@ def _negative(typing: Any, a: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.fneg(args[0])
 
-    return _vector(_vector), generate
+    return vector(vector), generate
 
 
 # Numba compares the arguments of an overload with those of what it returns, annotations included: so there are none.
@@ -316,18 +318,18 @@ def _arithmetic(symbol: Any, instruction: str) -> None:
     def operation(typing: Any, a: Any, b: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             numbers = [
-                v if isinstance(t, _VectorType) else _spread_over(builder, v) for t, v in zip(kinds, args, strict=True)
+                v if isinstance(t, _VectorType) else spread_over(builder, v) for t, v in zip(kinds, args, strict=True)
             ]
             return getattr(builder, instruction)(*numbers)
 
         kinds = (a, b)
-        return _vector(a, b), generate
+        return vector(a, b), generate
 
     @extending.overload(symbol)
     def implement(a, b):
         pair = (a, b)
         numeric = all(isinstance(t, _VectorType) or t == types.float64 for t in pair)
-        return (lambda a, b: operation(a, b)) if numeric and _vector in pair else None
+        return (lambda a, b: operation(a, b)) if numeric and vector in pair else None
 
 
 for _symbol, _inplace, _instruction in (
@@ -363,7 +365,7 @@ def dot(a: Any, i: int, b: Any, j: int, count: int, number: Any) -> Any:
 
 @extending.overload(accumulate)
 def _accumulate(sums, which, entry, group, number):
-    if _in_lanes(number):
+    if in_lanes(number):
 
         def lanes(sums, which, entry, group, number):
             slot = which * WIDTH + entry % WIDTH
@@ -379,7 +381,7 @@ def _accumulate(sums, which, entry, group, number):
 
 @extending.overload(total)
 def _total(sums, which, number):
-    if _in_lanes(number):
+    if in_lanes(number):
 
         def lanes(sums, which, number):
             p = which * WIDTH
@@ -397,7 +399,7 @@ def _total(sums, which, number):
 
 @extending.overload(dot)
 def _dot(a, i, b, j, count, number):
-    if _in_lanes(number):
+    if in_lanes(number):
 
         def lanes(a, i, b, j, count, number):
             zero = as_number(0.0, number)
@@ -431,157 +433,3 @@ def _dot(a, i, b, j, count, number):
         return sum_of(sums, number)
 
     return plain
-
-
-# --- tiles --------------------------------------------------------------------------------------------------------------
-
-
-def _tile_type(shape: Any) -> tuple[int, int, Any]:
-    """Rows, in groups, and columns of a tile from the type of ``((0,) * rows, (0,) * columns)``; and that of the tile."""
-    rows, columns = (part.count for part in shape)
-    return rows, columns, types.UniTuple(_vector, rows * columns)
-
-
-def _fused(builder: Any, c: Any, a: Any, b: Any) -> Any:
-    """``c - a b``, rounded once, of doubles or vectors."""
-    suffix = f"v{WIDTH}f64" if c.type == _VECTOR else "f64"
-    function_type = ir.FunctionType(c.type, [c.type] * 3)
-    fused = cgutils.get_or_insert_function(builder.module, function_type, f"llvm.fma.{suffix}")
-    return builder.call(fused, [builder.fneg(a), b, c])
-
-
-def _after(builder: Any, index: Any, offset: int, stride: Any = None) -> Any:
-    shift = ir.Constant(index.type, offset)
-    return builder.add(index, shift if stride is None else builder.mul(shift, stride))
-
-
-def _group_places(context: Any, builder: Any, kind: Any, array: Any, index: Any, rows: int, lanes: bool) -> list[Any]:
-    """Addresses of groups that follow one another."""
-    scale = WIDTH if lanes else 1
-    groups = [_after(builder, index, r * (1 if lanes else WIDTH)) for r in range(rows)]
-    return [_place(context, builder, array, kind, at, True, scale) for at in groups]
-
-
-@intrinsic
-def load_tile(typing: Any, array: Any, index: Any, stride: Any, shape: Any, number: Any) -> Any:
-    """Groups that follow one another from ``index``, and below ``index + stride``, ...: rows and columns of a matrix."""
-    rows, columns, kind = _tile_type(shape)
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        groups = []
-        for c in range(columns):
-            at = _after(builder, args[1], c, args[2])
-            places = _group_places(context, builder, signature.args[0], args[0], at, rows, _in_lanes(number))
-            groups += [builder.load(place, align=8) for place in places]
-        return cgutils.pack_array(builder, groups)
-
-    return kind(array, types.intp, types.intp, shape, number), generate
-
-
-@intrinsic
-def store_tile(typing: Any, array: Any, index: Any, stride: Any, tile: Any, shape: Any, number: Any) -> Any:
-    """Write a tile to where :func:`load_tile` reads it."""
-    rows, columns, _ = _tile_type(shape)
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        groups = iter(cgutils.unpack_tuple(builder, args[3], tile.count))
-        for c in range(columns):
-            at = _after(builder, args[1], c, args[2])
-            for place in _group_places(context, builder, signature.args[0], args[0], at, rows, _in_lanes(number)):
-                builder.store(next(groups), place, align=8)
-        return context.get_dummy_value()
-
-    return types.void(array, types.intp, types.intp, tile, shape, number), generate
-
-
-def _factor(context: Any, builder: Any, kind: Any, array: Any, index: Any, lanes: bool) -> Any:
-    """:func:`spread` within an intrinsic."""
-    value = builder.load(_place(context, builder, array, kind, index, lanes, WIDTH if lanes else 1), align=8)
-    return value if lanes else _spread_over(builder, value)
-
-
-@intrinsic
-def minus_products(typing: Any, tile: Any, factors: Any, first: Any, array: Any, index: Any, shape: Any, number: Any) -> Any:
-    """Column c of the tile less ``factors[first + c]`` times the groups of ``array`` from ``index`` on."""
-    rows, columns, kind = _tile_type(shape)
-    lanes = _in_lanes(number)
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        groups = cgutils.unpack_tuple(builder, args[0], tile.count)
-        places = _group_places(context, builder, signature.args[3], args[3], args[4], rows, lanes)
-        column = [builder.load(place, align=8) for place in places]
-        for c in range(columns):
-            factor = _factor(context, builder, signature.args[1], args[1], _after(builder, args[2], c), lanes)
-            for r in range(rows):
-                groups[c * rows + r] = _fused(builder, groups[c * rows + r], factor, column[r])
-        return cgutils.pack_array(builder, groups)
-
-    return kind(tile, factors, types.intp, array, types.intp, shape, number), generate
-
-
-@intrinsic
-def minus_earlier_columns(typing: Any, tile: Any, factors: Any, first: Any, stride: Any, shape: Any, number: Any) -> Any:
-    """Column c of the tile less ``factors[first + p stride + c]`` times column p, for all p < c, in this order."""
-    rows, columns, kind = _tile_type(shape)
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        groups = cgutils.unpack_tuple(builder, args[0], tile.count)
-        for p in range(columns):
-            row = _after(builder, args[2], p, args[3])
-            for c in range(p + 1, columns):
-                at = _after(builder, row, c)
-                factor = _factor(context, builder, signature.args[1], args[1], at, _in_lanes(number))
-                for r in range(rows):
-                    groups[c * rows + r] = _fused(builder, groups[c * rows + r], factor, groups[p * rows + r])
-        return cgutils.pack_array(builder, groups)
-
-    return kind(tile, factors, types.intp, types.intp, shape, number), generate
-
-
-@intrinsic
-def factor_square(
-    typing: Any,
-    matrix: Any,
-    index: Any,
-    leading: Any,
-    pivots: Any,
-    first: Any,
-    factors: Any,
-    place: Any,
-    stride: Any,
-    shape: Any,
-    number: Any,
-) -> Any:
-    """``L D L^T`` of a symmetric matrix as wide as a tile: entry (r, c), r >= c, stands at ``index + c leading + r``.
-
-    Writes ``1 / D[c]`` to ``pivots[first + c]`` and ``L[c, p]``, p < c, to ``factors[place + p stride + c]``; the matrix
-    stays.
-    """
-    lanes = _in_lanes(number)
-    scale = WIDTH if lanes else 1
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        def address(which: int, at: Any) -> Any:
-            return _place(context, builder, args[which], signature.args[which], at, lanes, scale)
-
-        _, size, _ = _tile_type(shape)
-        entry = {}
-        for c in range(size):
-            column = _after(builder, args[1], c, args[2])
-            for r in range(c, size):
-                entry[r, c] = builder.load(address(0, _after(builder, column, r)), align=8)
-        one = ir.Constant(_DOUBLE, 1.0)
-        one = _spread_over(builder, one) if lanes else one
-        for p in range(size):
-            inverse = builder.fdiv(one, entry[p, p])
-            builder.store(inverse, address(3, _after(builder, args[4], p)), align=8)
-            row = _after(builder, args[6], p, args[7])
-            for c in range(p + 1, size):
-                factor = builder.fmul(entry[c, p], inverse)
-                builder.store(factor, address(5, _after(builder, row, c)), align=8)
-                for r in range(c, size):
-                    entry[r, c] = _fused(builder, entry[r, c], factor, entry[r, p])
-        return context.get_dummy_value()
-
-    integer = types.intp
-    return types.void(matrix, integer, integer, pivots, integer, factors, integer, integer, shape, number), generate

@@ -21,10 +21,10 @@ from dajko.solvers.layout import Data, Flows, Mesh, Progress, State, Work
 from dajko.solvers.newton import iterate
 from dajko.solvers.panels import Layout
 
-# How a solve begins: the floor under the density as a share of its maximum, the mean of rho s as a share of the scale that
-# the tolerance refers to, and the least share of mu that a Newton step aims at. A large floor halves the iterations.
-_WARM_FLOOR, _WARM_MU, _WARM_CENTRING = 0.014, 1e-3, 0.01
-_COLD_FLOOR, _COLD_MU, _COLD_CENTRING = 0.3, 1.0, 0.1
+# How a solve begins, cold and warm: the floor under the density as a share of its maximum, the mean of rho s as a share of
+# the scale that the tolerance refers to, and the least share of mu that a Newton step aims at. A large floor halves the
+# iterations.
+STARTS = np.array([[0.3, 1.0, 0.1], [0.007, 3e-4, 0.1]])
 # What a warm start cannot do in so many iterations begins again, cold.
 _WARM_ITERATIONS = 25
 # Bounds of the stopping rule, see dajko.solvers.newton.iterate.
@@ -53,6 +53,7 @@ def begin(
     data: Data,
     state: State,
     work: Work,
+    starts: Array,
     number: Any,
 ) -> None:
     """Start a step: densities that are linear in artificial time, and what the data is.
@@ -63,15 +64,15 @@ def begin(
         The old density and the one before it, which is read where ``warm`` says so.
     values : array of shape (numbers, lanes)
         Data; NaN where there is none.
+    starts : array of shape (2, 3)
+        :data:`STARTS`.
     """
     n, levels = mesh.n, mesh.levels
     lanes = warm.size
     numbers = state.y.size // lanes
     first, last, slope_ = work.slope, work.curvature, work.u
     for lane in range(lanes):
-        floor, mu, centring = _COLD_FLOOR, _COLD_MU, _COLD_CENTRING
-        if warm[lane]:
-            floor, mu, centring = _WARM_FLOOR, _WARM_MU, _WARM_CENTRING
+        floor, mu, centring = starts[1 if warm[lane] else 0]
         top, mass, mean = 0.0, 0.0, 0.0
         for j in range(n):
             u = density[j, lane]
@@ -181,6 +182,7 @@ def march(
     record: Record,
     earlier: Array,
     slack: Array,
+    starts: Array,
     max_iterations: int,
     first: int,
     place: Layout,
@@ -204,7 +206,19 @@ def march(
                 if record.warm[lane]:
                     limit = min(_WARM_ITERATIONS, max_iterations)
         for attempt in range(2):
-            begin(mesh, flows, density, before, record.warm if attempt == 0 else cold, values[n], data, state, work, number)
+            begin(
+                mesh,
+                flows,
+                density,
+                before,
+                record.warm if attempt == 0 else cold,
+                values[n],
+                data,
+                state,
+                work,
+                starts,
+                number,
+            )
             for lane in range(lanes):
                 progress.iterations[lane] = 0.0
             iterate(mesh, flows, data, state, work, progress, slack, limit, place, number)

@@ -31,19 +31,15 @@ from dajko.grid import Array
 from dajko.solvers.lanes import (
     WIDTH,
     dot,
-    factor_square,
     load,
     load_group,
-    load_tile,
-    minus_earlier_columns,
     minus_product,
-    minus_products,
     spread,
     step,
     store,
     store_group,
-    store_tile,
 )
+from dajko.solvers.tiles import factor_square, load_tile, minus_earlier_columns, minus_products, store_tile
 
 # The shapes of a tile, as two tuples of that length: rows, in groups, and columns. Ten sums at once keep the multipliers
 # busy; two widths, because a panel that is no multiple of a tile is filled up.

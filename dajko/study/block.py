@@ -1,37 +1,68 @@
-"""What one Dask task does: simulate the cells of a block and write them."""
+"""What one Dask task does: simulate cells of a block and write them, with a line in the journal for each that fails."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from dajko.energy import Energy, Entropy, PorousMedium
-from dajko.flow import Flow, trajectories
-from dajko.grid import Grid
-from dajko.observation import DataTerm
-from dajko.solvers import PD3O, InteriorPoint, Status
-from dajko.study.experiment import Experiment, build, simulate_many
-from dajko.study.members import Plan, make_plan
-from dajko.study.store import ALL_VARIABLES, FIELDS, Block, CellStore
+from dajko.solvers import Status
+from dajko.study.cells import CellResult, killed, run_cells
+from dajko.study.code import code_hash
+from dajko.study.identity import id_text
+from dajko.study.journal import record
+from dajko.study.layout import ALL_VARIABLES, FIELDS, ID
+from dajko.study.members import Group, Plan, make_plan, shape_key
+from dajko.study.store import Block, CellStore
+
+
+@dataclass(frozen=True)
+class Task:
+    """Cells of a block to be computed: by default those that are pending, with the study's own setting."""
+
+    block: Block
+    cells: tuple[int, ...] | None = None
+    setting: int = 0
+
+    def numbers(self, store: CellStore) -> list[int]:
+        """The cells of the task."""
+        return store.pending_cells(self.block) if self.cells is None else list(self.cells)
 
 
 @dataclass(frozen=True)
 class BlockReport:
-    """What the driver learns of a block: times, and the cells without a usable result."""
+    """What the driver learns of a task: the number of cells computed, those without a usable result, and times."""
 
     block: Block
+    cells: int
     failures: tuple[dict[str, Any], ...]
     solver_seconds: float
-    seconds: float
+    seconds: float = 0.0
 
 
-def run_block(path: str, digest: str, block: Block) -> BlockReport:
-    """Simulate and write the cells of a block.
+@dataclass(frozen=True)
+class Work:
+    """What a process needs to know of a study, once."""
+
+    plan: Plan
+    groups: tuple[Group | None, ...]  # of the plan, for each group of the store
+    order: tuple[NDArray[np.int64], ...]
+
+    def cell(self, group: int, number: int) -> tuple[int, int]:
+        """Point and member of a cell."""
+        planned, place = self.groups[group], int(self.order[group][number])
+        assert planned is not None
+        return planned.points[place // self.plan.members], place % self.plan.members
+
+
+def run_block(path: str, digest: str, task: Task) -> BlockReport:
+    """Simulate and write the cells of a task.
 
     Parameters
     ----------
@@ -39,104 +70,93 @@ def run_block(path: str, digest: str, block: Block) -> BlockReport:
         The store, which holds the configuration of its study.
     digest : str
         Hash of the study; a worker plans it once.
-    block : Block
+    task : Task
     """
     started = time.perf_counter()
-    store, plan = CellStore(Path(path)), _plan(path, digest)
-    group = plan.groups[block.group]
-    cells = [(group.points[i // plan.members], i % plan.members) for i in range(block.start, block.stop)]
-    rows, failures = [], []
-    for cell, (point, member), (row, message) in zip(
-        range(block.start, block.stop), cells, _run_cells(plan, cells), strict=True
-    ):
-        rows.append(row)
-        if message:
-            failures.append(
-                {
-                    "group": group.name,
-                    "cell": cell,
-                    "member": member,
-                    "parameters": {**plan.points[point], **plan.draws(point, member)},
-                    "status": Status(int(row["status"])).name.lower(),
-                    "message": message,
-                }
-            )
-    shapes = {name: store.array(block.group, name).shape[1:] for name in store.variables(block.group)}
-    values = {n: np.array([_fitted(row.get(n), n, shape) for row in rows]) for n, shape in shapes.items()}
-    store.write(block, values)
-    return BlockReport(block, tuple(failures), sum(float(row["solve_time"]) for row in rows), time.perf_counter() - started)
+    found = compute_cells(path, digest, task)
+    store = CellStore(Path(path))
+    _check(store, digest)  # a worker that was cut off may come back after another run has begun
+    report = write_cells(store, task, found)
+    return BlockReport(report.block, report.cells, report.failures, report.solver_seconds, time.perf_counter() - started)
+
+
+def compute_cells(path: str, digest: str, task: Task) -> list[tuple[int, CellResult]]:
+    """Simulate the cells of a task, and write nothing."""
+    store, known = CellStore(Path(path)), work_of(path, digest)
+    numbers = task.numbers(store)
+    cells = [known.cell(task.block.group, number) for number in numbers]
+    return list(zip(numbers, run_cells(known.plan, cells, store.settings[task.setting]), strict=True))
+
+
+def killed_cell(store: CellStore, task: Task, deaths: int) -> tuple[int, CellResult]:
+    """The result of the only cell of a task, which has killed its workers."""
+    (number,) = task.numbers(store)
+    return number, killed(deaths)
+
+
+def write_cells(store: CellStore, task: Task, found: Sequence[tuple[int, CellResult]]) -> BlockReport:
+    """Write the results of cells of one block: what failed into the journal, then the data, then the status.
+
+    A cell that has been computed before keeps what it has, unless the new result is better.
+    """
+    group, block = task.block.group, task.block
+    failures = tuple(_entry(store, task, number, result) for number, result in found if result.message)
+    record(store.path.parent, failures)
+    before = store.block_status(block)
+    kept = [(n, r.row) for n, r in found if before[n - block.start] in (Status.PENDING, *range(r.status + 1, len(Status)))]
+    if kept:
+        rows = [{**row, "setting": task.setting} for _, row in kept]
+        shapes = {name: store.array(group, name).shape[1:] for name in store.variables(group)}
+        values = {n: np.array([fitted(row.get(n), n, shape) for row in rows]) for n, shape in shapes.items()}
+        store.write(block, values, [number for number, _ in kept])
+    return BlockReport(block, len(found), failures, sum(float(result.row["solve_time"]) for _, result in found))
 
 
 @lru_cache(maxsize=4)
-def _plan(path: str, digest: str) -> Plan:
+def work_of(path: str, digest: str) -> Work:
+    """The plan of a store's study, and which of its cells stand where.
+
+    Raises
+    ------
+    RuntimeError
+        If the store belongs to another study now, or was computed by other code.
+    """
     store = CellStore(Path(path))
+    _check(store, digest)
+    if store.code != code_hash():
+        raise RuntimeError(f"the dajko of this worker has other numerical code than the one that made {path}")
+    plan, groups = make_plan(store.study_name, store.study), range(len(store.groups))
+    planned = {shape_key(plan.studies[group.points[0]]): group for group in plan.groups}
+    return Work(plan, tuple(planned.get(store.shape(i)) for i in groups), tuple(store.order(i) for i in groups))
+
+
+def _check(store: CellStore, digest: str) -> None:
     if store.hash != digest:
-        raise RuntimeError(f"{path} belongs to another study now")
-    return make_plan(store.study_name, store.study)
+        raise RuntimeError(f"{store.path} belongs to another study now")
 
 
-def _run_cells(plan: Plan, cells: list[tuple[int, int]]) -> list[tuple[dict[str, Any], str]]:
-    """The variables of each cell, points and members given, and a message where there is no usable result."""
-    prefix = f"studies.{plan.name}"
-    experiments: list[Experiment | Exception] = []
-    of_point: dict[int, Experiment | Exception] = {}
-    for point, member in cells:
-        if plan.perturbed_keys or point not in of_point:
-            try:
-                of_point[point] = build(plan.cell_study(point, member), prefix)
-            except Exception as error:  # a cell that cannot be computed must not end the study
-                of_point[point] = error
-        experiments.append(of_point[point])
-    found: dict[int, dict[str, Any] | Exception] = {i: e for i, e in enumerate(experiments) if isinstance(e, Exception)}
-    found |= _simulated(plan, {i: e for i, e in enumerate(experiments) if isinstance(e, Experiment)}, cells)
-    return [_judged(found[i]) for i in range(len(cells))]
+def _entry(store: CellStore, task: Task, number: int, result: CellResult) -> dict[str, Any]:
+    """What the journal says of a cell that failed."""
+    group, known = task.block.group, work_of(str(store.path), store.hash)
+    point, member = known.cell(group, number)
+    return {
+        "id": id_text(int(np.asarray(store.array(group, ID)[number]))),
+        "group": store.groups[group].path,
+        "cell": number,
+        "member": member,
+        "parameters": {**known.plan.points[point], **known.plan.draws(point, member)},
+        "setting": store.settings[task.setting],
+        "status": result.status.name.lower(),
+        "kind": result.kind,
+        "message": result.message,
+        "history": result.history,
+    }
 
 
-def _simulated(
-    plan: Plan, experiments: dict[int, Experiment], cells: list[tuple[int, int]]
-) -> dict[int, dict[str, Any] | Exception]:
-    """Simulate cells together; if something unforeseen happens, one by one, to find which of them it is."""
-
-    def run(chosen: list[int]) -> dict[int, dict[str, Any] | Exception]:
-        generators = [plan.noise_generator(cells[i][1]) for i in chosen]
-        return dict(zip(chosen, simulate_many([experiments[i] for i in chosen], generators), strict=True))
-
-    try:
-        return run(list(experiments))
-    except Exception:
-        found: dict[int, dict[str, Any] | Exception] = {}
-        for i in experiments:
-            try:
-                found |= run([i])
-            except Exception as error:
-                found[i] = error
-        return found
-
-
-def _judged(found: dict[str, Any] | Exception) -> tuple[dict[str, Any], str]:
-    if isinstance(found, Exception):
-        return {"status": Status.FAILED, "solve_time": 0.0}, f"{type(found).__name__}: {found}"
-    status = Status(int(found["status"]))
-    if status.usable:
-        return found, ""
-    return found, f"step {int(np.argmax(found['step_status'] == status))}: {status.message}"
-
-
-def _fitted(value: Any, name: str, shape: tuple[int, ...]) -> Any:
+def fitted(value: Any, name: str, shape: tuple[int, ...]) -> Any:
     """A variable of a cell in the shape of the store; NaN or 0 where a failed cell has none."""
     if value is None:
         return np.full(shape, np.nan if ALL_VARIABLES[name].dtype == "f8" else 0)
     if name in FIELDS and len(shape) == 1:
         return value[-1]
     return value
-
-
-def warm_up() -> None:
-    """Compile every kernel, or load it from the cache, before several processes want it at once."""
-    grid = Grid(0.0, 1.0, 4, 1)
-    density = np.ones(grid.nx + 1)
-    for internal in (PorousMedium(2.0), Entropy()):
-        term = DataTerm(["mean"], [0.5], 1.0)
-        for solver in (PD3O(max_iterations=1), InteriorPoint()):
-            flow = Flow(density, Energy(internal), grid, 1e-3, 1, term, solver)
-            trajectories([flow, flow])

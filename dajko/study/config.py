@@ -28,7 +28,7 @@ from dajko.study.ingredients import (
 )
 from dajko.study.variation import EnsembleConfig, Values
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 StudyName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=80)]
 

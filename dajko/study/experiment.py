@@ -18,7 +18,7 @@ from dajko import interaction as interactions
 from dajko.errors import InputError
 from dajko.flow import Flow, Trajectory, trajectories, trajectory
 from dajko.grid import Array, Grid
-from dajko.observation import DataTerm, Observation, Sensors, as_observation, measure
+from dajko.observation import DataTerm, IntervalMasses, Observation, Sensors, as_observation, measure
 from dajko.optimality import OptimalityOverTime
 from dajko.solvers import PD3O, InteriorPoint, Problem, Solver, Status
 from dajko.study.config import StudyConfig
@@ -28,6 +28,7 @@ from dajko.study.ingredients import (
     ExactTruth,
     InitialConfig,
     InteractionConfig,
+    IntervalMassesConfig,
     MatrixConfig,
     PD3OConfig,
     PorousMediumConfig,
@@ -42,6 +43,7 @@ from dajko.study.ingredients import (
 _PROFILES: dict[str, Callable[..., profiles.Profile]] = {
     "barenblatt": profiles.Barenblatt,
     "gaussian": profiles.Gaussian,
+    "gaussian_mixture": profiles.GaussianMixture,
     "heat": profiles.Heat,
     "ornstein_uhlenbeck": profiles.OrnsteinUhlenbeck,
 }
@@ -396,6 +398,8 @@ def _observations(study: StudyConfig, grid: Grid, prefix: str) -> tuple[Observat
         try:
             if isinstance(operator, SensorsConfig):
                 found.append(Sensors(**operator.sensors.model_dump()))
+            elif isinstance(operator, IntervalMassesConfig):
+                found.append(IntervalMasses(**operator.interval_masses.model_dump()))
             else:
                 found.append(as_observation(operator))
             found[-1].footprints(grid)

@@ -184,6 +184,15 @@ class GaussianConfig(Strict):
     mass: Positive = 1.0
 
 
+class GaussianMixtureConfig(Strict):
+    """Normal densities around several means, which share a mass equally."""
+
+    profile: Literal["gaussian_mixture"]
+    means: Annotated[list[FiniteFloat], Field(min_length=1)]
+    std: Positive = 0.1
+    mass: Positive = Field(1.0, description="Of all together.")
+
+
 class HeatConfig(Strict):
     """Solution of the heat equation from a Gaussian."""
 
@@ -212,10 +221,12 @@ class ValuesConfig(Strict):
 
 
 ProfileConfig = Annotated[
-    BarenblattConfig | GaussianConfig | HeatConfig | OrnsteinUhlenbeckConfig, Field(discriminator="profile")
+    BarenblattConfig | GaussianConfig | GaussianMixtureConfig | HeatConfig | OrnsteinUhlenbeckConfig,
+    Field(discriminator="profile"),
 ]
 InitialConfig = Annotated[
-    BarenblattConfig | GaussianConfig | HeatConfig | OrnsteinUhlenbeckConfig | ValuesConfig, Field(discriminator="profile")
+    BarenblattConfig | GaussianConfig | GaussianMixtureConfig | HeatConfig | OrnsteinUhlenbeckConfig | ValuesConfig,
+    Field(discriminator="profile"),
 ]
 
 
@@ -351,19 +362,39 @@ class SensorsConfig(Strict):
     sensors: SensorArray
 
 
+class IntervalArray(Strict):
+    """Ends of intervals."""
+
+    edges: Annotated[list[FiniteFloat], Field(min_length=2)]
+
+
+class IntervalMassesConfig(Strict):
+    """Mass between each position and the next."""
+
+    interval_masses: IntervalArray
+
+
 ObservationName = Literal["expectation", "variance", "mean", "spread", "mass"]
 
 
 def _observation_tag(value: Any) -> str | None:
-    return "name" if isinstance(value, str) else "sensors" if isinstance(value, dict | SensorsConfig) else None
+    if isinstance(value, str):
+        return "name"
+    if isinstance(value, IntervalMassesConfig) or (isinstance(value, dict) and "interval_masses" in value):
+        return "interval_masses"
+    return "sensors" if isinstance(value, dict | SensorsConfig) else None
 
 
 ObservationConfig = Annotated[
-    Annotated[ObservationName, Tag("name")] | Annotated[SensorsConfig, Tag("sensors")],
+    Annotated[ObservationName, Tag("name")]
+    | Annotated[SensorsConfig, Tag("sensors")]
+    | Annotated[IntervalMassesConfig, Tag("interval_masses")],
     Discriminator(
         _observation_tag,
         custom_error_type="observation",
-        custom_error_message=f"must be one of {', '.join(get_args(ObservationName))}, or {{sensors: …}}",
+        custom_error_message=(
+            f"must be one of {', '.join(get_args(ObservationName))}, {{sensors: …}} or {{interval_masses: …}}"
+        ),
     ),
 ]
 

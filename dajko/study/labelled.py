@@ -12,8 +12,9 @@ import xarray as xr
 import zarr
 
 from dajko.errors import InputError
+from dajko.study.layout import ALL_VARIABLES, FIELDS, ID, MEMBER, NOT_ASKED, OBSERVATION, ORDER, SUMMARY, TIME, X, flags
 from dajko.study.members import dimension_name
-from dajko.study.store import ALL_VARIABLES, FIELDS, OBSERVATION, SUMMARY, TIME, CellStore, X, cells_path, flags
+from dajko.study.store import CellStore, cells_path
 
 
 def open_study(path: str | Path) -> xr.Dataset | xr.DataTree:
@@ -40,13 +41,22 @@ def open_study(path: str | Path) -> xr.Dataset | xr.DataTree:
 
 
 def open_cells(store: CellStore) -> dict[str, xr.Dataset]:
-    """The flat datasets of a store by group, lazily, with words in place of category codes."""
+    """The cells that the study asks for by group, lazily, in the order of the study, with words in place of codes.
+
+    The only group of a study has no name, whatever other groups its store still holds.
+    """
     opened = {}
     for group in store.groups:
         cells = xr.open_zarr(store.path, group=group.path or None, consolidated=False, zarr_format=3, chunks={})
         parameters = [n for n, v in cells.variables.items() if "cell" in v.dims and n not in ALL_VARIABLES]
-        opened[group.path] = decode(cells.set_coords(parameters).assign_attrs(dict(store.root.attrs)))
-    return opened
+        order = cells[ORDER].values
+        asked = np.flatnonzero(order != NOT_ASKED)
+        places = asked[np.argsort(order[asked])]
+        if asked.size:
+            if not np.array_equal(places, np.arange(order.size)):
+                cells = cells.isel(cell=places)
+            opened[group.path] = decode(cells.set_coords(parameters).assign_attrs(dict(store.root.attrs)))
+    return {"": next(iter(opened.values()))} if len(opened) == 1 else opened
 
 
 def decode(dataset: xr.Dataset) -> xr.Dataset:
@@ -88,8 +98,11 @@ def unstack(cells: xr.Dataset) -> xr.Dataset:
             distinct = list(dict.fromkeys(rows))
             cells = cells.drop_vars(names).assign_coords({dimension: ("cell", [distinct.index(row) for row in rows])})
             along |= {n: (dimension, np.array(v)) for n, v in zip(names, zip(*distinct, strict=True), strict=True)}
-    drawn = [n for n, c in cells.coords.items() if c.dims == ("cell",) and n not in (*dims, "member")]
-    cells = cells.drop_vars("seed_key").reset_coords(drawn)
+    study = json.loads(cells.attrs["configuration"])
+    drawn = [ID, *(dimension_name(key) for key in study["ensemble"]["perturbations"])]
+    cells = cells.reset_coords(drawn)
+    # Also keys that earlier configurations have swept and this one does not: all cells have the same value.
+    cells = cells.drop_vars([n for n, c in cells.coords.items() if "cell" in c.dims and n not in (*dims, MEMBER)])
     # Where the combinations are not complete, whole numbers (iterations, statuses) read 0: not computed.
     fill = {n: np.nan if v.dtype.kind == "f" else 0 for n, v in cells.data_vars.items()}
     if dims:
@@ -137,10 +150,12 @@ def write_summary(directory: Path) -> Path:
     target = directory / SUMMARY
     temporary = target.with_name(f".{SUMMARY}.{os.getpid()}")
     shutil.rmtree(temporary, ignore_errors=True)
-    for name, cells in open_cells(store).items():
+    opened = open_cells(store)
+    names = list(opened)
+    for name, cells in opened.items():
         small = encode(unstack(cells.drop_vars([f for f in (*FIELDS, X) if f in cells.variables]).load()))
         small.to_zarr(temporary, group=name or None, mode="a", consolidated=False, zarr_format=3)
-    zarr.open_group(temporary, mode="r+").attrs.update(dict(store.root.attrs))
+    zarr.open_group(temporary, mode="r+").attrs.update({**dict(store.root.attrs), "groups": json.dumps(names)})
     shutil.rmtree(target, ignore_errors=True)
     temporary.rename(target)
     return target

@@ -12,21 +12,18 @@ import difflib
 import itertools
 import json
 import math
-import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from dajko.errors import InputError
 from dajko.study.config import NOT_SWEPT, StudyConfig
-from dajko.study.ingredients import SensorsConfig
 from dajko.study.parse import parse
+from dajko.study.seeds import draw, generator, noise_key, perturbation_key
 from dajko.study.variation import DistributionConfig
-
-# What a random stream is for; the first word of a seed key.
-NOISE, PERTURBATION = 0, 1
 
 # More cells than this are a slip.
 _MOST_CELLS = 10_000_000
@@ -49,6 +46,30 @@ class Axis:
     def dimension(self) -> str:
         """Name of the dimension in the stores."""
         return dimension_name(self.keys[0]) if len(self.keys) == 1 else "zip"
+
+
+class Shape(NamedTuple):
+    """What decides the shape and the coordinates of results."""
+
+    left: float
+    right: float
+    nx: int
+    tau: float
+    steps: int
+    operators: str  # as JSON
+
+    @property
+    def labels(self) -> list[str]:
+        """Names of the numbers that are measured."""
+        names: list[str] = []
+        for operator in json.loads(self.operators):
+            if isinstance(operator, str):
+                names.append(operator)
+            elif "sensors" in operator:
+                names += [f"sensor_{i}" for i in range(len(operator["sensors"]["positions"]))]
+            else:
+                names += [f"interval_mass_{i}" for i in range(len(operator["interval_masses"]["edges"]) - 1)]
+        return names
 
 
 @dataclass(frozen=True)
@@ -100,14 +121,12 @@ class Plan:
     @cached_property
     def groups(self) -> tuple[Group, ...]:
         """The groups, in the order of their first points."""
-        found: dict[tuple[Any, ...], list[int]] = {}
+        found: dict[Shape, list[int]] = {}
         for i, study in enumerate(self.studies):
             found.setdefault(shape_key(study), []).append(i)
         if len(found) == 1:
             return (Group("", tuple(range(len(self.points)))),)
-        return tuple(
-            Group(f"{i:02d}-nx{key[2]}-steps{key[4]}", tuple(points)) for i, (key, points) in enumerate(found.items())
-        )
+        return tuple(Group(group_name(i, key), tuple(points)) for i, (key, points) in enumerate(found.items()))
 
     @property
     def perturbed_keys(self) -> tuple[str, ...]:
@@ -116,35 +135,27 @@ class Plan:
 
     def draws(self, point: int, member: int) -> dict[str, float]:
         """The perturbed values of a member at a point."""
-        base = self.studies[point].model_dump()
+        seed, study = self.study.ensemble.seed, self.studies[point]
         return {
-            key: _draw(distribution, _lookup(base, key), self._generator(PERTURBATION, zlib.crc32(key.encode()), member))
+            key: draw(distribution, value_at(study, key), generator(seed, perturbation_key(key, member)))
             for key, distribution in sorted(self.study.ensemble.perturbations.items())
         }
 
-    def cell_study(self, point: int, member: int) -> StudyConfig:
-        """The study of one cell: the point's, with the member's draws put in."""
-        if not self.perturbed_keys:
+    def cell_study(self, point: int, member: int, setting: Mapping[str, Any] | None = None) -> StudyConfig:
+        """The study of one cell: the point's, with the member's draws put in, and last the values of a setting."""
+        if not self.perturbed_keys and not setting:
             return self.studies[point]
-        return self._at(self.points[point], self.draws(point, member), place=f"member {member}, at")
+        return self._at(self.points[point], self.draws(point, member), dict(setting or {}), place=f"member {member}, at")
 
     def noise_generator(self, member: int) -> np.random.Generator:
-        """The random numbers of a member's noise: the same at all points, whatever else is in the study."""
-        return self._generator(*self.noise_key(member))
-
-    @staticmethod
-    def noise_key(member: int) -> tuple[int, int]:
-        """Seed key of a member's noise."""
-        return NOISE, member
-
-    def _generator(self, *key: int) -> np.random.Generator:
-        return np.random.default_rng(np.random.SeedSequence(self.study.ensemble.seed, spawn_key=key))
+        """The random numbers of a member's noise."""
+        return generator(self.study.ensemble.seed, noise_key(member))
 
     def _at(self, *overrides: dict[str, Any], place: str = "at") -> StudyConfig:
         content = copy.deepcopy(self._content)
         for override in overrides:
             for key, value in override.items():
-                _assign(content, key, value)
+                assign(content, key, value)
         try:
             return parse(StudyConfig, content, f"studies.{self.name}")
         except InputError as error:
@@ -209,21 +220,28 @@ def dimension_name(key: str) -> str:
     return key.replace(".", "_")
 
 
-def shape_key(study: StudyConfig) -> tuple[Any, ...]:
+def value_at(study: StudyConfig, key: str) -> Any:
+    """The value of a study at a dotted key."""
+    node: Any = study
+    for part in key.split("."):
+        node = getattr(node, part)
+    return node
+
+
+def shape_key(study: StudyConfig) -> Shape:
     """What decides the shape and the coordinates of a point's results."""
     operators = json.dumps([o if isinstance(o, str) else o.model_dump() for o in study.observations.operators])
-    return (study.grid.left, study.grid.right, study.grid.nx, study.time.tau, study.time.count, operators)
+    return Shape(study.grid.left, study.grid.right, study.grid.nx, study.time.tau, study.time.count, operators)
+
+
+def group_name(number: int, shape: Shape) -> str:
+    """Name of a group among several."""
+    return f"{number:02d}-nx{shape.nx}-steps{shape.steps}"
 
 
 def operator_labels(study: StudyConfig) -> list[str]:
     """Names of the numbers that are measured."""
-    names: list[str] = []
-    for operator in study.observations.operators:
-        if isinstance(operator, SensorsConfig):
-            names += [f"sensor_{i}" for i in range(len(operator.sensors.positions))]
-        else:
-            names.append(operator)
-    return names
+    return shape_key(study).labels
 
 
 def label(value: Any) -> str:
@@ -327,17 +345,10 @@ def _lookup(content: dict[str, Any], key: str) -> Any:
     return node
 
 
-def _assign(content: dict[str, Any], key: str, value: Any) -> None:
+def assign(content: dict[str, Any], key: str, value: Any) -> None:
+    """Put a value at a dotted key of a nested mapping."""
     *path, last = key.split(".")
     node = content
     for part in path:
         node = node[part]
     node[last] = value
-
-
-def _draw(distribution: DistributionConfig, configured: Any, generator: np.random.Generator) -> float:
-    if distribution.normal is not None:
-        mean = configured if distribution.normal.mean is None else distribution.normal.mean
-        return float(generator.normal(mean, distribution.normal.std))
-    assert distribution.uniform is not None
-    return float(generator.uniform(distribution.uniform.low, distribution.uniform.high))

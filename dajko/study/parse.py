@@ -69,6 +69,20 @@ def read_yaml(path: Path) -> Any:
         raise InputError(f"{path}: is not valid YAML: {' '.join(str(error).split())}") from None
 
 
+def parse_value(text: str, where: str) -> Any:
+    """One value of YAML, such as a command line holds it.
+
+    Raises
+    ------
+    InputError
+        If it is not YAML.
+    """
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except yaml.YAMLError:
+        raise InputError(f"{where}: is not a value of YAML") from None
+
+
 def read_studies(path: Path) -> StudyFile:
     """Read and check the configuration of a file of studies.
 

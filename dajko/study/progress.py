@@ -51,7 +51,7 @@ class StudyProgress:
     def _note(self) -> str:
         rate = (self.done - self._before) / max(time.monotonic() - self._started, 1e-9)
         left = (self.total - self.done) / rate if rate > 0 else float("inf")
-        return f"{self.failed} without a result, {rate:.3g}/s, {_duration(left)} left"
+        return f"{self.failed} without a result, {rate:.3g}/s, {duration(left)} left"
 
 
 @contextmanager
@@ -85,7 +85,8 @@ def logged(directory: Path, quiet: bool) -> Iterator[tuple[logging.Logger, Progr
         file.close()
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Seconds as people say it."""
     if seconds == float("inf"):
         return "unknown time"
     minutes, seconds = divmod(round(seconds), 60)

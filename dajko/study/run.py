@@ -3,36 +3,35 @@
 from __future__ import annotations
 
 import datetime as dt
-import itertools
 import json
-import logging
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from distributed import Client, Future, as_completed
-from filelock import FileLock, Timeout
+import dask
 
 from dajko.errors import InputError
-from dajko.study.block import BlockReport, run_block, warm_up
+from dajko.study.block import BlockReport, Task
+from dajko.study.checksums import Damage, all_blocks, repair
 from dajko.study.cluster import open_cluster
-from dajko.study.config import ClusterConfig, LocalCluster, SchedulerAddress, StudyConfig
+from dajko.study.config import ClusterConfig, LocalCluster, SchedulerAddress, StudyConfig, study_hash
+from dajko.study.dispatch import PATIENCE
+from dajko.study.dispatch import results as results_of
 from dajko.study.experiment import check
 from dajko.study.labelled import write_summary
+from dajko.study.layout import MANIFEST, SUMMARY
+from dajko.study.locks import entrance, holders, writing
 from dajko.study.members import Plan, make_plan
 from dajko.study.parse import parse, plain
+from dajko.study.prepare import inspect, prepare
 from dajko.study.progress import StudyProgress, logged
-from dajko.study.store import FAILURES, MANIFEST, SUMMARY, Block, CellStore, cells_path, inspect, prepare
-
-# Blocks under way for each worker: one computing, one waiting.
-_WINDOW = 2
-
-_LOCKS = ".locks"
+from dajko.study.store import Block, CellStore, cells_path
+from dajko.study.warm import warm
 
 
 @dataclass(frozen=True)
@@ -49,8 +48,10 @@ class StudyReport:
         Cells computed by this run; the others were there.
     missing : int
         Cells that this run should have computed and could not.
-    seconds, solver_seconds : float
-        Wall time of the run, and time in the solver, summed over the workers.
+    seconds : float
+        Wall time of the run.
+    busy_seconds, solver_seconds : float
+        Time that the workers spent on blocks, and the part of it in the solver, summed over the workers.
     """
 
     study: str
@@ -60,6 +61,7 @@ class StudyReport:
     computed: int
     missing: int
     seconds: float
+    busy_seconds: float
     solver_seconds: float
 
     @property
@@ -79,6 +81,7 @@ def run_study(
     cluster: ClusterConfig | str | int | None = None,
     *,
     slab: int | None = None,
+    recompute: bool = False,
     quiet: bool = False,
 ) -> StudyReport:
     """Run a study, or what is missing of it.
@@ -93,6 +96,8 @@ def run_study(
         The address of a scheduler, or the number of local processes; by default one for each core.
     slab : int, optional
         Compute only this one of ``study.slabs`` shares.
+    recompute : bool
+        Compute all cells anew, also if the store does not fit the study; what is there is kept under ``previous/``.
     quiet : bool
         Show no progress.
 
@@ -103,41 +108,74 @@ def run_study(
     Raises
     ------
     InputError
-        If the study is not valid, the directory cannot be used, or the cluster does not answer.
+        If the study is not valid, the directory cannot be used, its store does not fit the study, or the cluster does not
+        answer.
 
     Notes
     -----
     Members that fail are counted, not raised. In a script, call this below ``if __name__ == "__main__":``, because local
     workers are processes that import the script.
     """
-    started = time.monotonic()
     directory = Path(results).absolute()
     config = study if isinstance(study, StudyConfig) else parse(StudyConfig, plain(study), f"studies.{directory.name}")
     plan = make_plan(directory.name, config)
     check_plan(plan)
-    inspect(directory, plan)
+    inspect(directory, plan, recompute)
     if slab is not None and not 0 <= slab < config.slabs:
         raise InputError(f"slab must be at least 0 and less than {config.slabs}, got {slab}")
-    with _locked(directory, config, slab):
-        with FileLock(directory / _LOCKS / "store"):
-            store = prepare(directory, plan)
-        blocks = _share(store, slab, config.slabs)
-        if blocks:
-            (directory / MANIFEST).unlink(missing_ok=True)
-            shutil.rmtree(directory / SUMMARY, ignore_errors=True)
-        reports = _compute(store, blocks, _cluster(cluster), plan, quiet) if blocks else []
-        report = StudyReport(
-            study=plan.name,
-            study_hash=store.hash,
-            cells=store.size,
-            counts=store.counts(),
-            computed=sum(r.block.stop - r.block.start for r in reports),
-            missing=sum(b.stop - b.start for b in _share(store, slab, config.slabs)),
-            seconds=time.monotonic() - started,
-            solver_seconds=sum(r.solver_seconds for r in reports),
-        )
-        if slab is None and not report.pending and not (directory / SUMMARY).exists():
-            write_summary(directory)
+    with ExitStack() as stack:
+        with entrance(directory):
+            stack.enter_context(writing(directory, slab or 0, 1 if slab is None else config.slabs))
+            old = _changeable(directory, plan, recompute)
+            broken = repair(old) if old is not None and old.hash != study_hash(config) else []
+            store = prepare(directory, plan, recompute)
+        broken += repair(store, _slab_blocks(store, slab, config.slabs))
+        tasks = [Task(block) for block in _share(store, slab, config.slabs)]
+        return compute(store, tasks, cluster, slab=slab, broken=broken, quiet=quiet)
+
+
+def compute(
+    store: CellStore,
+    tasks: list[Task],
+    cluster: ClusterConfig | str | int | None,
+    *,
+    slab: int | None = None,
+    broken: Sequence[Damage] = (),
+    quiet: bool = False,
+) -> StudyReport:
+    """Compute tasks of a store that this process has locked, and leave what tells of the study in step with it.
+
+    Parameters
+    ----------
+    store : CellStore
+    tasks : list of Task
+    cluster : ClusterConfig, str, int or None
+        As in :func:`run_study`.
+    slab : int, optional
+        The share of the study that this run computes.
+    broken : sequence of Damage
+        What has been repaired before, for the log.
+    quiet : bool
+        Show no progress.
+    """
+    started, directory = time.monotonic(), store.path.parent
+    if tasks:
+        (directory / MANIFEST).unlink(missing_ok=True)
+        shutil.rmtree(directory / SUMMARY, ignore_errors=True)
+    reports = _compute(store, tasks, broken, _cluster(cluster), quiet) if tasks or broken else []
+    report = StudyReport(
+        study=store.study_name,
+        study_hash=store.hash,
+        cells=store.size,
+        counts=store.counts(),
+        computed=sum(r.cells for r in reports),
+        missing=_cells(store, _share(store, slab, store.study.slabs)),
+        seconds=time.monotonic() - started,
+        busy_seconds=sum(r.seconds for r in reports),
+        solver_seconds=sum(r.solver_seconds for r in reports),
+    )
+    if slab is None and not report.pending and not (directory / SUMMARY).exists():
+        write_summary(directory)
     return report
 
 
@@ -205,77 +243,54 @@ def _cluster(given: ClusterConfig | str | int | None) -> ClusterConfig:
     return given
 
 
-@contextmanager
-def _locked(directory: Path, config: StudyConfig, slab: int | None) -> Iterator[None]:
-    """Keep a second run out of the same cells; a run of all cells locks all slabs."""
-    try:
-        (directory / _LOCKS).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{directory}: cannot be written: {error.strerror or error}") from None
-    with ExitStack() as stack:
-        for i in range(config.slabs) if slab is None else [slab]:
-            try:
-                stack.enter_context(FileLock(directory / _LOCKS / f"slab-{i}", timeout=0))
-            except Timeout:
-                raise InputError(f"{directory}: another run is writing this study; wait for it or stop it") from None
-        yield
+def _changeable(directory: Path, plan: Plan, recompute: bool) -> CellStore | None:
+    """The store that is there; refused if it had to be changed while jobs of other slabs write it."""
+    store = inspect(directory, plan, recompute)
+    if len(holders(directory)) > 1 and (recompute or (store is not None and store.hash != study_hash(plan.study))):
+        raise InputError(f"{directory}: another run is writing this study as it was; wait for it or stop it")
+    return store
+
+
+def _slab_blocks(store: CellStore, slab: int | None, slabs: int) -> list[Block]:
+    """The blocks of a slab."""
+    everything = all_blocks(store)
+    return (
+        everything if slab is None else everything[slab * len(everything) // slabs : (slab + 1) * len(everything) // slabs]
+    )
 
 
 def _share(store: CellStore, slab: int | None, slabs: int) -> list[Block]:
     """The blocks that this run computes."""
-    pending = store.pending()
-    if slab is None:
-        return pending
-    everything = [block for group in range(len(store.groups)) for block in store.blocks(group)]
-    share = set(everything[slab * len(everything) // slabs : (slab + 1) * len(everything) // slabs])
-    return [block for block in pending if block in share]
+    share = set(_slab_blocks(store, slab, slabs))
+    return [block for block in store.pending() if block in share]
 
 
-def _compute(store: CellStore, blocks: list[Block], config: ClusterConfig, plan: Plan, quiet: bool) -> list[BlockReport]:
-    directory, pending = store.path.parent, sum(b.stop - b.start for b in blocks)
-    reports = []
-    with logged(directory, quiet) as (logger, bar):
-        logger.info("%s: %d of %d members to compute, in %d blocks", plan.name, pending, store.size, len(blocks))
-        warm_up()
-        with open_cluster(config, len(blocks)) as client:
+def _cells(store: CellStore, blocks: list[Block]) -> int:
+    """Number of cells of the blocks that have not been computed."""
+    return sum(len(store.pending_cells(block)) for block in blocks)
+
+
+def _compute(
+    store: CellStore, tasks: list[Task], broken: Sequence[Damage], config: ClusterConfig, quiet: bool
+) -> list[BlockReport]:
+    reports: list[BlockReport] = []
+    name, number = store.study_name, sum(len(task.numbers(store)) for task in tasks)
+    with logged(store.path.parent, quiet) as (logger, bar):
+        for damage in broken:
+            variables, block = ", ".join(damage.variables), damage.block
+            logger.warning("%s: cells %d to %d: damaged: %s", name, block.start, block.stop - 1, variables)
+        if not tasks:
+            return reports
+        logger.info("%s: %d of %d members to compute, in %d blocks", name, number, store.size, len(tasks))
+        with dask.config.set(PATIENCE), open_cluster(config, len(tasks)) as client:
             scheduler = client.scheduler_info(n_workers=-1)
             workers = len(scheduler["workers"])
-            logger.info("%s: %d workers of the scheduler %s", plan.name, workers, scheduler["address"])
-            progress = StudyProgress(plan.name, store.size, store.size - pending, logger, bar)
-            for report in _results(client, store, blocks, workers * _WINDOW, logger):
+            logger.info("%s: %d workers of the scheduler %s", name, workers, scheduler["address"])
+            warm(client)
+            progress = StudyProgress(name, store.size, store.size - number, logger, bar)
+            for report in results_of(client, store, tasks, workers, logger):
                 reports.append(report)
-                progress.advance(report.block.stop - report.block.start, len(report.failures))
+                progress.advance(report.cells, len(report.failures))
                 for failure in report.failures:
-                    logger.warning("%s: cell %s: %s: %s", plan.name, failure["cell"], failure["status"], failure["message"])
-                _record(directory / FAILURES, report.failures)
+                    logger.warning("%s: cell %s: %s: %s", name, failure["cell"], failure["status"], failure["message"])
     return reports
-
-
-def _results(
-    client: Client, store: CellStore, blocks: list[Block], window: int, logger: logging.Logger
-) -> Iterator[BlockReport]:
-    """Reports of the blocks as they finish, with a bounded number under way."""
-    waiting = iter(blocks)
-
-    def submit(block: Block) -> Future[BlockReport]:
-        return client.submit(run_block, str(store.path), store.hash, block, pure=False)
-
-    running = as_completed([submit(block) for block in itertools.islice(waiting, window)])
-    for future in running:
-        error = future.exception()
-        if error is None:
-            yield future.result()
-        else:
-            # The block stays pending in the store, so the next run takes it up again.
-            logger.error("a block was lost: %s: %s", type(error).__name__, error)
-        future.release()
-        following = next(waiting, None)
-        if following is not None:
-            running.add(submit(following))
-
-
-def _record(path: Path, failures: tuple[dict[str, Any], ...]) -> None:
-    """Append failures to the journal of the study, one JSON object a line."""
-    if failures:
-        with path.open("a", encoding="utf-8") as journal:
-            journal.writelines(json.dumps(failure, default=str) + "\n" for failure in failures)

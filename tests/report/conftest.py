@@ -10,7 +10,7 @@ from dajko.study.experiment import build, simulate
 from dajko.study.labelled import write_summary
 from dajko.study.members import make_plan, operator_labels
 from dajko.study.parse import parse
-from dajko.study.store import prepare
+from dajko.study.prepare import prepare
 
 # What the changes of a test leave as it is; cells cost milliseconds.
 _BASE = {
@@ -53,6 +53,7 @@ def made_up(study, member, l1=0.1, l2=0.2, w2=0.05, mass=1.0, status=Status.CONV
         "residual": np.zeros(times),
         "step_status": np.full(times, int(status)),
         "solve_time": 0.1,
+        "setting": 0,
         "status": int(status),
     }
 
@@ -75,7 +76,7 @@ def make_study():
                 point, member = plan.groups[block.group].points[number // plan.members], number % plan.members
                 at = plan.cell_study(point, member)
                 if cell is None:
-                    rows.append(simulate(build(at, "study"), plan.noise_generator(member)))
+                    rows.append({**simulate(build(at, "study"), plan.noise_generator(member)), "setting": 0})
                 elif (numbers := cell(at, member)) is not None:
                     rows.append(made_up(at, member, **numbers))
             if study.store.density == "final":

@@ -9,7 +9,7 @@ from dajko.errors import InputError
 from dajko.report.reading import read_results
 from dajko.solvers import Status
 from dajko.study.labelled import open_study
-from dajko.study.store import CELLS, SUMMARY
+from dajko.study.layout import CELLS, SUMMARY
 
 
 def test_every_point_has_the_numbers_of_the_store(theta_study):

@@ -2,12 +2,12 @@
 
 import pytest
 
-from dajko.study.block import run_block
+from dajko.study.block import Task, run_block
 from dajko.study.cluster import open_cluster
 from dajko.study.config import LocalCluster, StudyConfig
 from dajko.study.members import make_plan
 from dajko.study.parse import parse
-from dajko.study.store import prepare
+from dajko.study.prepare import prepare
 
 
 @pytest.fixture(scope="session")
@@ -23,10 +23,16 @@ def computed(make):
     def compute(directory, changes=None):
         store = prepare(directory, make(changes, directory.name))
         for block in store.pending():
-            run_block(str(store.path), store.hash, block)
+            run_block(str(store.path), store.hash, Task(block))
         return store
 
     return compute
+
+
+@pytest.fixture(scope="session")
+def again():
+    """Computes what is missing in a store, without a cluster; how many cells that were."""
+    return lambda store: sum(run_block(str(store.path), store.hash, Task(block)).cells for block in store.pending())
 
 
 @pytest.fixture(scope="session")

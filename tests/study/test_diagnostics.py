@@ -11,7 +11,7 @@ from dajko.report.figures import plot_study
 from dajko.solvers import Problem
 from dajko.study.experiment import build, simulate
 from dajko.study.labelled import open_study, open_summary, write_summary
-from dajko.study.store import ALL_VARIABLES, DIAGNOSTICS, NOT_REPRODUCIBLE, VARIABLES
+from dajko.study.layout import ALL_VARIABLES, DIAGNOSTICS, NOT_REPRODUCIBLE, VARIABLES
 
 ON = {"store.diagnostics": ["optimality"]}
 INTERIOR_POINT = {"solver": {"name": "interior_point"}}

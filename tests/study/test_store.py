@@ -4,7 +4,6 @@ import importlib.metadata
 import json
 import math
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,21 +12,12 @@ import zarr
 
 from dajko.errors import InputError
 from dajko.solvers import Status
-from dajko.study.block import run_block
+from dajko.study.block import Task, run_block
+from dajko.study.code import code_hash
 from dajko.study.config import StudyConfig, study_hash
-from dajko.study.store import (
-    CELLS,
-    FAILURES,
-    MANIFEST,
-    SUMMARY,
-    VARIABLES,
-    Block,
-    CellStore,
-    cells_path,
-    estimated_seconds,
-    inspect,
-    prepare,
-)
+from dajko.study.layout import VARIABLES, estimated_seconds
+from dajko.study.prepare import prepare
+from dajko.study.store import Block, CellStore, cells_path
 
 SWEEP = {"sweep": {"theta": [1e-3, math.inf], "noise.relative": [True, False]}, "block": 5}
 
@@ -94,7 +84,7 @@ def test_nothing_needs_pickle_or_text_types(store):
     for path, array in arrays(store).items():
         assert array.dtype.kind in "iuf", path
         codecs = {codec["name"] for codec in array.metadata.to_dict()["codecs"]}
-        assert codecs <= {"bytes", "zstd"}, path
+        assert codecs == {"bytes", "zstd", "crc32c"}, path
     for content in store.path.rglob("zarr.json"):
         text = content.read_text()
         assert "pickle" not in text
@@ -117,7 +107,8 @@ def test_the_root_says_where_the_store_comes_from(store, tiny):
     attributes = dict(store.root.attrs)
     assert attributes["Conventions"] == "CF-1.11"
     assert attributes["study"] == attributes["title"] == "one"
-    assert attributes["schema_version"] == 1
+    assert attributes["schema_version"] == 2
+    assert attributes["code"] == code_hash()
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", attributes["created"])
     assert re.fullmatch(r"[0-9a-f]{40}", attributes.get("git_commit", "0" * 40))
     versions = json.loads(attributes["package_versions"])
@@ -261,17 +252,18 @@ def test_a_write_that_is_interrupted_leaves_the_block_pending(empty):
 
 
 def test_a_partly_pending_store_is_resumed(tmp_path, computed, store):
-    """Blocks with a pending cell, and only they, are computed again, to the same values."""
+    """Pending cells, and only they, are computed again, to the same values; the rest of their block keeps what it has."""
     found = computed(tmp_path / "one", SWEEP)
     before = xr.open_zarr(found.path, consolidated=False).load()
     stamps = {f: f.stat().st_mtime_ns for f in found.path.rglob("c/*")}
     status = found.status(0)
     status[7] = Status.PENDING
     found.array(0, "status")[:] = status
-    found.array(0, "density")[5:10] = -1.0
+    found.array(0, "density")[7] = -1.0
+    found.array(0, "solve_time")[5:10] = -1.0
     assert found.pending() == [Block(0, 5, 10)]
-    for block in found.pending():
-        run_block(str(found.path), found.hash, block)
+    assert [run_block(str(found.path), found.hash, Task(block)).cells for block in found.pending()] == [1]
+    assert [i for i in range(5, 10) if found.array(0, "solve_time")[i] >= 0] == [7]
     after = xr.open_zarr(found.path, consolidated=False).load()
     assert after.drop_vars("solve_time").identical(before.drop_vars("solve_time"))
     untouched = [f for f in stamps if f.parent.name == "c" and f.name in "02" and f.parents[1].name == "mass"]
@@ -288,154 +280,8 @@ def test_failed_cells_are_not_pending(empty):
 
 def test_a_worker_that_holds_the_plan_of_another_study_stops(empty):
     with pytest.raises(RuntimeError, match="belongs to another study now"):
-        run_block(str(empty.path), "0" * 64, Block(0, 0, 4))
+        run_block(str(empty.path), "0" * 64, Task(Block(0, 0, 4)))
     assert empty.counts()["pending"] == 6
-
-
-# --- edited studies and other people's directories ------------------------------------------------------------------------
-
-
-def test_the_same_study_keeps_its_store(tmp_path, make):
-    first = prepare(tmp_path / "one", make({"block": 4}))
-    first.write(Block(0, 0, 4), row(first, 4))
-    for changes in ({"block": 4}, {"title": "Another"}, {"block": 1}, {"slabs": 3}, {"report.times": [0.0]}):
-        again = prepare(tmp_path / "one", make(changes))
-        assert again.counts()["converged"] == 4
-        assert again.array(0, "status").chunks == (4,)
-        # What is shown is taken over.
-        assert again.study.report == make(changes).study.report
-        assert again.root.attrs["title"] == changes.get("title", "one")
-    assert not (tmp_path / "one" / "previous").exists()
-
-
-def test_an_edited_study_starts_anew_and_comes_back(tmp_path, make):
-    directory = tmp_path / "one"
-    plans = {theta: make({"block": 4, "sweep": {"theta": [theta, 1.0]}}) for theta in (1e-3, 1e-2, 1e-1)}
-    first = prepare(directory, plans[1e-3])
-    first.write(Block(0, 0, 4), row(first, 4))
-    for name in (MANIFEST, FAILURES):
-        (directory / name).write_text("of the first")
-    (directory / SUMMARY).mkdir()
-    (directory / SUMMARY / "zarr.json").write_text("of the first")
-    (directory / "slabs").mkdir()
-    (directory / "slabs" / "0.done.json").write_text("of the first")
-
-    second = prepare(directory, plans[1e-2])
-    assert second.counts()["pending"] == 6
-    assert not any((directory / name).exists() for name in (SUMMARY, MANIFEST, FAILURES))
-    # Snakemake must not take it for the mark of the new store.
-    assert not (directory / "slabs" / "0.done.json").exists()
-    kept = directory / "previous" / first.hash[:16]
-    assert sorted(p.name for p in kept.iterdir()) == sorted([CELLS, SUMMARY, MANIFEST, FAILURES])
-
-    prepare(directory, plans[1e-1])
-    assert len(list((directory / "previous").iterdir())) == 2
-
-    back = prepare(directory, make({"block": 4, "sweep": {"theta": [1e-3, 1.0]}, "title": "Back"}))
-    assert (back.hash, back.root.attrs["title"]) == (first.hash, "Back")
-    assert back.counts()["converged"] == 4
-    assert (directory / MANIFEST).read_text() == (directory / SUMMARY / "zarr.json").read_text() == "of the first"
-    assert sorted(p.name for p in (directory / "previous").iterdir()) == sorted(
-        study_hash(plans[theta].study)[:16] for theta in (1e-2, 1e-1)
-    )
-
-
-@pytest.mark.parametrize("moves", range(8))
-def test_an_interrupted_change_loses_nothing(tmp_path, make, monkeypatch, moves):
-    """Killed after any number of renames, the next run finds the cells of both configurations again."""
-    directory = tmp_path / "one"
-    old, new = make({"sweep": {"theta": [1.0]}, "block": 3}), make({"sweep": {"theta": [2.0]}, "block": 3})
-    for plan in (new, old):
-        found = prepare(directory, plan)
-        found.write(Block(0, 0, 3), row(found, 3))
-        (directory / SUMMARY).mkdir()
-        (directory / SUMMARY / "x").write_text("x")
-        for name in (MANIFEST, FAILURES):
-            (directory / name).write_text("x")
-    plain, left = Path.rename, [moves]
-
-    def rename(self, target):
-        if left[0] == 0:
-            raise KeyboardInterrupt
-        left[0] -= 1
-        return plain(self, target)
-
-    monkeypatch.setattr(Path, "rename", rename)
-    with pytest.raises(KeyboardInterrupt):
-        prepare(directory, new)
-    monkeypatch.undo()
-    for plan in (old, new, old):
-        found = prepare(directory, plan)
-        assert found.hash == study_hash(plan.study)
-        assert found.counts()["converged"] == 3
-
-
-def test_a_store_is_made_whole_or_not_at_all(tmp_path, make, monkeypatch):
-    from dajko.study import store as module
-
-    def stop(*_, **__):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(module, "_parameter", stop)
-    with pytest.raises(KeyboardInterrupt):
-        prepare(tmp_path / "one", make())
-    assert not (tmp_path / "one" / CELLS).exists()
-    monkeypatch.undo()
-    assert prepare(tmp_path / "one", make()).counts()["pending"] == 6
-    assert [p.name for p in (tmp_path / "one").iterdir()] == [CELLS]
-
-
-def test_the_directory_of_another_study(tmp_path, make):
-    prepare(tmp_path / "one", make())
-    with pytest.raises(InputError, match=r"holds the study 'one', not 'two'; choose another results directory"):
-        prepare(tmp_path / "one", make(name="two"))
-
-
-def foreign(path, kind):
-    """Something at the place of a store that is none."""
-    attributes = {"study": "one", "study_hash": "0", "schema_version": 1}
-    if kind == "file":
-        path.write_text("x")
-    elif kind == "array":
-        zarr.create_array(path, shape=(3,), dtype="f8")
-    elif kind == "version 2":
-        zarr.create_group(path, zarr_format=2)
-    elif kind.startswith("json "):
-        path.mkdir()
-        (path / "zarr.json").write_text(kind.removeprefix("json "))
-    else:
-        zarr.create_group(path, attributes={} if kind == "group" else {**attributes, "groups": kind})
-
-
-@pytest.mark.parametrize(
-    "kind", ["file", "array", "group", "version 2", "json", "json {}", "json [", "json []", '["x"]', '[""]', "5", "x"]
-)
-def test_what_is_no_store_of_dajko(tmp_path, make, kind):
-    directory = tmp_path / "one"
-    directory.mkdir()
-    foreign(directory / CELLS, kind)
-    before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(InputError, match=r"cells\.zarr: is not a store of dajko; choose another results directory$"):
-        prepare(directory, make())
-    assert sorted(tmp_path.rglob("*")) == before
-
-
-def test_a_store_of_another_version(tmp_path, make):
-    found = prepare(tmp_path / "one", make())
-    found.root.attrs["schema_version"] = 99
-    with pytest.raises(InputError, match="has the schema version 99, this dajko writes version 1"):
-        inspect(tmp_path / "one", make())
-
-
-def test_a_directory_below_a_file(tmp_path, make):
-    (tmp_path / "file").write_text("x")
-    with pytest.raises(InputError, match=r"file/deep/one: cannot be written, because .*file is not a directory"):
-        prepare(tmp_path / "file" / "deep" / "one", make())
-
-
-def test_inspect_writes_nothing(tmp_path, make):
-    assert inspect(tmp_path / "deep" / "one", make()) is None
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_no_cells(tmp_path):

@@ -16,6 +16,7 @@ import yaml
 from filelock import FileLock
 
 import dajko
+from dajko.study.checksums import chunk_path
 from dajko.study.parse import read_studies
 from dajko.study.run import run_study
 from dajko.study.store import CellStore
@@ -170,9 +171,10 @@ def test_editing_a_study_runs_that_study_and_the_page(copied):
     ]
     assert chunks(copied / "results" / "failing") == before
     good = copied / "results" / "good"
-    assert CellStore(good / "cells.zarr").counts()["converged"] == 3
-    assert [p.name for p in (good / "previous").iterdir()] == [old[:16]]
-    assert CellStore(good / "previous" / old[:16] / "cells.zarr").counts()["converged"] == 6
+    store = CellStore(good / "cells.zarr")
+    assert (store.counts()["converged"], store.unasked) == (3, 3)
+    assert store.hash != old
+    assert "members to compute" not in output
 
 
 def test_what_is_only_shown_is_not_computed_again(copied):
@@ -192,10 +194,28 @@ def test_a_store_that_dajko_run_has_changed_is_noticed(copied):
     """dajko run with another configuration, then Snakemake with its own: it must not take the other one's results."""
     study = read_studies(copied / "studies.yaml").studies["good"]
     edited = study.model_copy(update={"ensemble": study.ensemble.model_copy(update={"members": 1})})
-    assert run_study(edited, copied / "results" / "good", 1, quiet=True).computed == 3
+    assert run_study(edited, copied / "results" / "good", 1, quiet=True).computed == 0
     code, output = snakemake(copied, "results/good/study.done.json", "--dry-run")
     assert code == 0, output
     assert executed(output) == ["Simulating good, slab 0", "Summarising good"]
+
+
+def test_a_store_that_does_not_fit_stops_its_job_and_is_left_alone(copied):
+    """Another grid under the same name: the job says what differs, and the study goes on as soon as dajko is told how."""
+    text = STUDIES.replace("nx: 10", "nx: 12", 1)
+    (copied / "studies.yaml").write_text(text)
+    before = chunks(copied / "results" / "good" / "cells.zarr")
+    code, output = snakemake(copied, "results/good/study.done.json")
+    assert code == 1
+    assert "does not fit the study: grid.nx: the store has 10, the study has 12" in output
+    assert "--recompute" in output
+    assert "Traceback" not in output
+    assert chunks(copied / "results" / "good" / "cells.zarr") == before
+    study = read_studies(copied / "studies.yaml").studies["good"]
+    assert run_study(study, copied / "results" / "good", 1, recompute=True, quiet=True).computed == 6
+    code, output = snakemake(copied, "results/good/study.done.json")
+    assert code == 0, output
+    assert "members to compute" not in output
 
 
 def test_slabs_go_on_with_what_dajko_run_has_begun(tmp_path):
@@ -256,6 +276,42 @@ def test_an_interrupted_run_goes_on(tmp_path):
     assert code == 0, output
     assert f"good: {before['pending']} of 60 members to compute" in output
     assert json.loads((directory / target).read_text())["counts"]["converged"] == 60
+
+
+@pytest.mark.parametrize("next_runner", ["snakemake", "dajko"])
+def test_a_run_that_is_killed_goes_on(tmp_path, next_runner):
+    """SIGKILL to Snakemake, its job and its workers: the same command, or dajko, computes only what is missing."""
+    changes = "ensemble: {members: 20, seed: 7}\n    block: 1"
+    directory = write(tmp_path / "killed", STUDIES.replace("ensemble: {members: 2, seed: 7}", changes))
+    good, target = directory / "results" / "good", "results/good/study.done.json"
+    with (directory / "output.txt").open("w") as log:
+        running = subprocess.Popen(
+            command(directory, target), cwd=directory, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        try:
+            while not (good / "cells.zarr" / "status" / "c").is_dir():
+                assert running.poll() is None, (directory / "output.txt").read_text()
+                time.sleep(0.01)
+            processes = psutil.Process(running.pid).children(recursive=True)
+        finally:
+            os.killpg(running.pid, signal.SIGKILL)
+            running.wait()
+    _, alive = psutil.wait_procs(processes, timeout=20)
+    assert alive == []
+    store = CellStore(good / "cells.zarr")
+    before = store.counts()
+    assert 0 < before["converged"] < 60
+    done = [block for block in store.blocks(0) if not store.pending_cells(block)]
+    paths = [chunk_path(store, block, name) for block in done for name in store.variables(0)]
+    stamps = {path: path.stat().st_mtime_ns for path in paths}
+    if next_runner == "dajko":
+        report = run_study(read_studies(directory / "studies.yaml").studies["good"], good, 1, quiet=True)
+        assert (report.computed, report.pending) == (before["pending"], 0)
+    code, output = snakemake(directory, target)
+    assert code == 0, output
+    assert (f"good: {before['pending']} of 60 members to compute" in output) == (next_runner == "snakemake")
+    assert json.loads((directory / target).read_text())["counts"]["converged"] == 60
+    assert {path: path.stat().st_mtime_ns for path in paths} == stamps
 
 
 # --- bad configurations and style -----------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from snakemake.exceptions import WorkflowError
 
 from dajko.errors import InputError
 from dajko.report.captions import CAPTIONS
+from dajko.study.code import code_hash
 from dajko.study.parse import parse_studies
 
 try:

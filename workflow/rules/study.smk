@@ -11,6 +11,7 @@ rule simulate:
         dask=1,
     params:
         study=study_config,
+        code=code_hash(),
         cluster=STUDIES.cluster.model_dump_json(),
     message:
         "Simulating {wildcards.study}, slab {wildcards.slab}"

@@ -1,0 +1,201 @@
+"""Make the store of a plan, whole or not at all: a new one, or one that goes on with the cells of another.
+
+Widening a study makes the store anew beside the old one. Cells keep their places, so that the files with their values are
+linked, not copied, and new cells follow after them.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import importlib.metadata
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+
+import dajko
+from dajko.solvers import Status
+from dajko.study.columns import Columns, categories, coordinate, coordinate_names, parameter_keys
+from dajko.study.config import SCHEMA_VERSION, study_hash
+from dajko.study.layout import CODECS, OBSERVATION, TIME, Variable, X, block_size, flags, stored_variables
+from dajko.study.members import Group, Plan, Shape, group_name, shape_key
+from dajko.study.store import CellStore, writing_all_chunks
+
+# A store whose blocks are so many times smaller than those of a new one gets new blocks.
+_TOO_SMALL = 4
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A group of the store to be made: what the plan asks for in it, and where the old store has it."""
+
+    planned: Group | None
+    old: int | None
+    shape: Shape
+
+
+def create(path: Path, plan: Plan, code: str, old: CellStore | None = None) -> None:
+    """Make a store.
+
+    Parameters
+    ----------
+    path : Path
+        Where; nothing may be there.
+    plan : Plan
+    code : str
+        Hash of the numerical code that computes the cells.
+    old : CellStore, optional
+        A store that fits the plan. The new store holds all its cells, at the same places.
+    """
+    temporary = path.with_name(f"{path.name}.{os.getpid()}")
+    shutil.rmtree(temporary, ignore_errors=True)
+    keys = list(dict.fromkeys([*(old.parameters if old else []), *parameter_keys(plan)]))
+    parts = _parts(plan, old)
+    names = [""] if len(parts) == 1 else [_name(i, part, plan, old) for i, part in enumerate(parts)]
+    root = zarr.create_group(temporary, zarr_format=3)
+    for name, part in zip(names, parts, strict=True):
+        target = root if name == "" else root.create_group(name)
+        target.attrs["shape"] = json.dumps(part.shape)
+        _create_group(target, plan, part, code, keys, old)
+    now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+    kept = dict(old.root.attrs) if old else {"created": now, "settings": "[{}]", **_provenance()}
+    kept.pop("shape", None)  # of the one group that the old store has, which may now be one of several
+    line = f"{now} dajko {dajko.__version__}: {'widened' if old else 'created'}"
+    root.attrs.update(
+        {
+            **kept,
+            "Conventions": "CF-1.11",
+            **description(plan),
+            "study": plan.name,
+            "study_hash": study_hash(plan.study),
+            "code": code,
+            "schema_version": SCHEMA_VERSION,
+            "axes": json.dumps([[axis.dimension, *axis.keys] for axis in plan.axes]),
+            "parameters": json.dumps(keys),
+            "groups": json.dumps(names),
+            "history": f"{kept['history']}\n{line}" if "history" in kept else line,
+        }
+    )
+    temporary.rename(path)
+
+
+def description(plan: Plan) -> dict[str, Any]:
+    """Attributes that only show the study, and may change without a cell being computed again."""
+    return {"title": plan.study.title or plan.name, "configuration": plan.study.model_dump_json()}
+
+
+def _parts(plan: Plan, old: CellStore | None) -> list[_Part]:
+    planned = {shape_key(plan.studies[group.points[0]]): group for group in plan.groups}
+    there = [old.shape(i) for i in range(len(old.groups))] if old else []
+    known = [_Part(planned.get(shape), i, shape) for i, shape in enumerate(there)]
+    return known + [_Part(group, None, shape) for shape, group in planned.items() if shape not in there]
+
+
+def _name(number: int, part: _Part, plan: Plan, old: CellStore | None) -> str:
+    if old is not None and part.old is not None and old.groups[part.old].path:
+        return str(old.groups[part.old].path)
+    return group_name(number, part.shape)
+
+
+def _create_group(target: zarr.Group, plan: Plan, part: _Part, code: str, keys: list[str], old: CellStore | None) -> None:
+    columns = Columns.planned(plan, part.planned, code, keys) if part.planned else None
+    block = None
+    if old is not None and part.old is not None:
+        there = Columns.stored(old.groups[part.old], old.study, keys)
+        columns = there.extended(columns) if columns else there.unasked()
+        block = old.array(part.old, "status").chunks[0]
+    assert columns is not None
+    _create_variables(target, plan, part, columns.ids.size, block, keys)
+    if old is not None and part.old is not None:
+        for name in old.variables(part.old):
+            _take_over(old, part.old, target, name)
+    shape = part.shape
+    times, nodes = shape.tau * np.arange(shape.steps + 1), np.linspace(shape.left, shape.right, shape.nx + 1)
+    coordinate(target, TIME, (TIME,), times, {"long_name": "time", "units": "1"})
+    coordinate(target, X, (X,), nodes, {"long_name": "position", "units": "1"})
+    categories(target, OBSERVATION, OBSERVATION, shape.labels, "what is measured")
+    columns.write(target)
+
+
+def _create_variables(target: zarr.Group, plan: Plan, part: _Part, cells: int, block: int | None, keys: list[str]) -> None:
+    sizes = {TIME: part.shape.steps + 1, X: part.shape.nx + 1, OBSERVATION: len(part.shape.labels)}
+    variables = stored_variables(plan.study)
+
+    def shape(variable: Variable) -> tuple[int, ...]:
+        return tuple(sizes[d] for d in variable.dims)
+
+    if part.planned is not None:
+        largest = max(int(np.prod(shape(v))) * np.dtype(v.dtype).itemsize for v in variables.values())
+        wanted = block_size(plan.studies[part.planned.points[0]], cells, plan.study.block, largest)
+        block = wanted if block is None or wanted >= _TOO_SMALL * block else block
+    assert block is not None
+    for name, v in variables.items():
+        attributes: dict[str, Any] = {"long_name": v.long_name, "units": v.units, "coordinates": coordinate_names(keys)}
+        if name in ("status", "step_status"):
+            attributes |= flags([s.name.lower() for s in Status])
+        target.create_array(
+            name,
+            shape=(cells, *shape(v)),
+            chunks=(block, *shape(v)),
+            dtype=v.dtype,
+            compressors=CODECS,
+            fill_value=np.nan if v.dtype == "f8" else 0,
+            dimension_names=("cell", *v.dims),
+            attributes=attributes,
+        )
+
+
+def _take_over(old: CellStore, group: int, target: zarr.Group, name: str) -> None:
+    """Hand the values of a variable on: by links to the same files where the blocks are the same."""
+    array, new = old.array(group, name), target[name]
+    assert isinstance(new, zarr.Array)
+    if array.chunks == new.chunks:
+        source, goal = (Path(a.store.root) / a.path / "c" for a in (array, new))  # type: ignore[attr-defined]
+        # What a writer that was killed has left behind ends in .partial.
+        for file in (f for f in source.rglob("*") if f.is_file() and f.suffix != ".partial"):
+            link = goal / file.relative_to(source)
+            link.parent.mkdir(parents=True, exist_ok=True)
+            _link(file, link)
+        return
+    with writing_all_chunks():
+        new = target[name]
+        assert isinstance(new, zarr.Array)
+        for start in range(0, array.shape[0], new.chunks[0]):
+            stop = min(start + new.chunks[0], array.shape[0])
+            new[start:stop] = array[start:stop]
+
+
+def _link(file: Path, link: Path) -> None:
+    try:
+        link.hardlink_to(file)
+    except OSError:  # a file system without links
+        shutil.copy2(file, link)
+
+
+def _provenance() -> dict[str, Any]:
+    packages = ("numpy", "numba", "zarr", "xarray", "dask", "distributed")
+    versions = {"dajko": dajko.__version__, **{name: importlib.metadata.version(name) for name in packages}}
+    found: dict[str, Any] = {"python_version": sys.version.split()[0], "package_versions": json.dumps(versions)}
+    try:
+        here = Path(__file__).resolve().parent
+        commit = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=True, timeout=10
+        )
+        changes = subprocess.run(
+            ["git", "status", "--porcelain", "--untracked-files=no"],
+            cwd=here,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=10,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return found
+    return {**found, "git_commit": commit.stdout.strip(), "git_dirty": int(bool(changes.stdout.strip()))}

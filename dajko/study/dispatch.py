@@ -1,0 +1,83 @@
+"""Hand tasks to the workers of a cluster, a bounded number at a time, and find the cell that kills them.
+
+Dask gives a task up when several workers have died with it. That may be the fault of one of its cells, or of another task on
+the same worker. So its cells are computed at the end, one by one and with nothing else under way; only a cell that kills its
+workers alone is at fault. It fails, and all others are there.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from distributed import Client, Future, as_completed
+from distributed.scheduler import KilledWorker
+
+from dajko.study.block import BlockReport, Task, compute_cells, killed_cell, run_block, write_cells
+from dajko.study.store import CellStore
+
+# Dask gives a local worker up for good if it is not there 15 s after it has died, also when it has been there meanwhile and
+# its nanny is starting it once more; in the end no worker would be left.
+PATIENCE = {"distributed.deploy.lost-worker-timeout": "1 day"}
+
+# Tasks under way for each worker: one computing, one waiting.
+_WINDOW = 2
+
+
+def results(
+    client: Client, store: CellStore, tasks: list[Task], workers: int, logger: logging.Logger
+) -> Iterator[BlockReport]:
+    """Reports of the tasks as they finish; a task that is lost has none, and its cells stay as they are."""
+    waiting, suspects = iter(tasks), []
+
+    def submit(task: Task) -> Future[BlockReport]:
+        cells = len(task.numbers(store))  # now: once it is submitted, it may be done at once
+        future = client.submit(run_block, str(store.path), store.hash, task, pure=False)
+        of[future.key] = task, cells
+        return future
+
+    of: dict[Any, tuple[Task, int]] = {}
+    running = as_completed([submit(task) for task in itertools.islice(waiting, workers * _WINDOW)])
+    for future in running:
+        error, (task, cells) = future.exception(), of.pop(future.key)
+        if error is None:
+            # Where a worker took its report with it into death, the task ran again, and found that nothing was left to do.
+            yield replace(future.result(), cells=cells)
+        elif isinstance(error, KilledWorker):
+            suspects.append(task)
+            logger.warning("%s: their workers died; computed one by one at the end", _cells(task))
+        else:
+            # The cells stay pending in the store, so the next run takes them up again.
+            logger.error("a block was lost: %s: %s: %s", _cells(task), type(error).__name__, error)
+        future.release()
+        following = next(waiting, None)
+        if following is not None:
+            running.add(submit(following))
+    for task in suspects:
+        yield _one_by_one(client, store, task, logger)
+
+
+def _one_by_one(client: Client, store: CellStore, task: Task, logger: logging.Logger) -> BlockReport:
+    """Compute the cells of a task alone, one after the other, and write them together: one task, one writer."""
+    found = []
+    for number in task.numbers(store):
+        single = Task(task.block, (number,), task.setting)
+        future = client.submit(compute_cells, str(store.path), store.hash, single, pure=False)
+        error = future.exception()
+        if error is None:
+            found += future.result()
+        elif isinstance(error, KilledWorker):
+            found.append(killed_cell(store, single, error.allowed_failures + 1))
+        else:
+            logger.error("a cell was lost: %s: %s: %s", _cells(single), type(error).__name__, error)
+        future.release()
+    return write_cells(store, task, found)
+
+
+def _cells(task: Task) -> str:
+    if task.cells is not None and len(task.cells) == 1:
+        return f"cell {task.cells[0]}"
+    return f"cells {task.block.start} to {task.block.stop - 1}"

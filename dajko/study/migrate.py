@@ -1,0 +1,95 @@
+"""Stores of earlier schema versions, brought to this one: a step for each version, none of which computes anything."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import zarr
+
+from dajko.errors import InputError
+from dajko.study.config import SCHEMA_VERSION, StudyConfig
+from dajko.study.create import create
+from dajko.study.identity import id_text
+from dajko.study.journal import entries, record
+from dajko.study.layout import ALL_VARIABLES, CELLS, ID, NEW
+from dajko.study.locks import alone
+from dajko.study.members import make_plan
+from dajko.study.prepare import forget, place_aside
+from dajko.study.store import CellStore, cells_path, check_version, read_attributes
+
+
+def migrate_study(directory: Path) -> tuple[int, int]:
+    """Bring the store of a study to the schema version of this dajko; the old one is kept under ``previous/``.
+
+    Returns
+    -------
+    tuple of two int
+        The version that it had and the one that it has.
+
+    Raises
+    ------
+    InputError
+        If there is no way from its version to this one, or somebody is writing the store.
+    """
+    version = read_attributes(cells_path(directory))["schema_version"]
+    if version == SCHEMA_VERSION:
+        return SCHEMA_VERSION, SCHEMA_VERSION
+    if version not in MIGRATIONS:
+        check_version(directory / CELLS, version)
+    with alone(directory):
+        source, made = directory / CELLS, []
+        for step in range(version, SCHEMA_VERSION):
+            made.append(directory / f".{CELLS}.version-{step + 1}")
+            shutil.rmtree(made[-1], ignore_errors=True)
+            MIGRATIONS[step](source, made[-1])
+            source = made[-1]
+        forget(directory)
+        shutil.rmtree(directory / NEW, ignore_errors=True)
+        source.rename(directory / NEW)
+        (directory / CELLS).rename(place_aside(directory, f"version-{version}") / CELLS)
+        _name_failures(CellStore(cells_path(directory)))
+        for left in made[:-1]:
+            shutil.rmtree(left)
+    return version, SCHEMA_VERSION
+
+
+def _from_1(source: Path, target: Path) -> None:
+    """Version 2 gives cells ids and places, chunks checksums, and says which code and which setting made a cell.
+
+    Version 1 did not record the code, so the new store names none: it can be read, but not continued.
+    """
+    old = zarr.open_group(source, mode="r", zarr_format=3)
+    attributes = dict(old.attrs)
+    try:
+        study = StudyConfig.model_validate_json(str(attributes["configuration"]))
+    except ValueError:
+        raise InputError(f"{source}: its configuration is none that this dajko understands") from None
+    plan = make_plan(str(attributes["study"]), study)
+    create(target, plan, code="")
+    new = CellStore(target)
+    for number, planned in enumerate(plan.groups):
+        group = old[planned.name] if planned.name else old
+        assert isinstance(group, zarr.Group)
+        names = [name for name in ALL_VARIABLES if name in group]
+        for block in new.blocks(number):
+            values = {name: np.asarray(group[name][block.start : block.stop]) for name in names}  # type: ignore[index]
+            new.write(block, {**values, "setting": np.zeros(block.stop - block.start)})
+    kept = ("created", "python_version", "package_versions", "git_commit", "git_dirty")
+    new.root.attrs.update({k: attributes[k] for k in kept if k in attributes})
+
+
+def _name_failures(store: CellStore) -> None:
+    """Say the ids of the cells that the journal of version 1 knew by their numbers."""
+    groups = {str(group.path): i for i, group in enumerate(store.groups)}
+    named = []
+    for entry in entries(store.path.parent):
+        group, cell = groups.get(str(entry.get("group"))), entry.get("cell")
+        if "id" not in entry and group is not None and isinstance(cell, int):
+            named.append({**entry, "id": id_text(int(np.asarray(store.array(group, ID)[cell])))})
+    record(store.path.parent, named)
+
+
+MIGRATIONS: dict[int, Callable[[Path, Path], None]] = {1: _from_1}

@@ -1,0 +1,40 @@
+"""Compiled kernels before the work begins: each host compiles each kernel once, or finds it in its cache."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import numpy as np
+from distributed import Client
+
+from dajko.energy import Energy, Entropy, PorousMedium
+from dajko.flow import Flow, trajectories
+from dajko.grid import Grid
+from dajko.observation import DataTerm
+from dajko.solvers import PD3O, InteriorPoint
+
+# What takes longest comes first.
+PARTS = ("lanes", "alone", "pd3o")
+
+
+def warm_up(part: str) -> None:
+    """Compile ``interior_point`` for flows alone or in lanes, or ``pd3o``, or load it from the cache."""
+    grid = Grid(0.0, 1.0, 4, 1)
+    solver = PD3O(max_iterations=1) if part == "pd3o" else InteriorPoint()
+    for internal in (PorousMedium(2.0), Entropy()):
+        flow = Flow(np.ones(grid.nx + 1), Energy(internal), grid, 1e-3, 1, DataTerm(["mean"], [0.5], 1.0), solver)
+        trajectories([flow] * (8 if part == "lanes" else 1))
+
+
+def warm(client: Client) -> None:
+    """Share the parts out over the workers of each host, and wait until the caches hold them."""
+    hosts = defaultdict(list)
+    for address, worker in client.scheduler_info(n_workers=-1)["workers"].items():
+        hosts[worker["host"]].append(address)
+    futures = [
+        client.submit(warm_up, part, workers=[workers[i % len(workers)]], pure=False)
+        for workers in hosts.values()
+        for i, part in enumerate(PARTS)
+    ]
+    # A worker that dies compiles nothing, which is no reason to end a study.
+    client.gather(futures, errors="skip")

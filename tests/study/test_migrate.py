@@ -1,0 +1,145 @@
+"""Stores of earlier schema versions, written out here as the dajko of their time wrote them."""
+
+import json
+
+import numpy as np
+import pytest
+import zarr
+
+from dajko.errors import InputError
+from dajko.report.reading import read_results
+from dajko.solvers import Status
+from dajko.study.config import SCHEMA_VERSION
+from dajko.study.labelled import open_study
+from dajko.study.layout import CELLS, SUMMARY
+from dajko.study.migrate import MIGRATIONS, migrate_study
+from dajko.study.prepare import inspect
+from dajko.study.store import CellStore
+
+TIMES, NODES, NUMBERS = 4, 11, 2
+
+VERSION_1 = {
+    **dict.fromkeys(("density", "truth"), (("time", "x"), "f8")),
+    **dict.fromkeys(("data", "data_exact", "observed"), (("time", "observation"), "f8")),
+    **dict.fromkeys(("error_l1", "error_l2", "error_w2", "energy", "mass", "residual"), (("time",), "f8")),
+    "iterations": (("time",), "i4"),
+    "step_status": (("time",), "i1"),
+    "solve_time": ((), "f8"),
+    "status": ((), "i1"),
+}
+
+
+def put(group, name, dims, values, block=None, **attributes):
+    values = np.asarray(values)
+    chunks = values.shape if block is None else (block, *values.shape[1:])
+    array = group.create_array(
+        name, shape=values.shape, chunks=chunks, dtype=values.dtype, dimension_names=dims, attributes=attributes
+    )
+    array[...] = values
+
+
+def write_version_1(path, plan):
+    """A store of version 1 with made-up numbers, one cell of which is pending; its values by group and variable."""
+    random, sizes = np.random.default_rng(1), {"time": TIMES, "observation": NUMBERS}
+    root = zarr.create_group(path, zarr_format=3)
+    root.attrs.update(
+        {
+            "Conventions": "CF-1.11",
+            "title": plan.name,
+            "configuration": plan.study.model_dump_json(),
+            "study": plan.name,
+            "study_hash": "0" * 64,
+            "schema_version": 1,
+            "axes": json.dumps([["theta", "theta"], ["grid_nx", "grid.nx"]][: len(plan.axes)]),
+            "groups": json.dumps([group.name for group in plan.groups]),
+            "created": "2026-01-01T00:00:00+00:00",
+            "git_commit": "1" * 40,
+        }
+    )
+    written = {}
+    for planned in plan.groups:
+        group = root.create_group(planned.name) if planned.name else root
+        cells, nx = len(planned.points) * plan.members, plan.studies[planned.points[0]].grid.nx
+        for name, (dims, dtype) in VERSION_1.items():
+            values = random.random((cells, *({**sizes, "x": nx + 1}[d] for d in dims))).astype(dtype)
+            if "status" in name:
+                values[...] = Status.CONVERGED
+                values[-1] = Status.PENDING
+            put(group, name, ("cell", *dims), values, block=4, long_name=name, units="1")
+            written[planned.name, name] = values
+        put(group, "time", ("time",), 5e-4 * np.arange(TIMES), long_name="time", units="1")
+        put(group, "x", ("x",), np.linspace(-0.7, 0.7, nx + 1), long_name="position", units="1")
+        put(group, "observation", ("observation",), [0, 1], flag_values=[0, 1], flag_meanings="mean spread")
+        member = np.tile(np.arange(plan.members), len(planned.points))
+        put(group, "member", ("cell",), member, standard_name="realization")
+        put(group, "seed_key", ("cell", "seed_word"), np.stack([0 * member, member], axis=1))
+        for key in plan.points[0]:
+            values = np.repeat([plan.points[p][key] for p in planned.points], plan.members)
+            put(group, key.replace(".", "_"), ("cell",), values, long_name=key, units="1")
+    return written
+
+
+@pytest.mark.parametrize("sweep", [{"theta": [1e-2, 1e-3]}, {"theta": [1e-2, 1e-3], "grid.nx": [8, 10]}])
+def test_version_1(tmp_path, make, sweep):
+    directory, plan = tmp_path / "one", make({"sweep": sweep})
+    written = write_version_1(directory / CELLS, plan)
+    (directory / SUMMARY).mkdir()
+    before = {p.name: p.read_bytes() for p in directory.rglob("*") if p.is_file()}
+    with pytest.raises(InputError, match=r"has the schema version 1, .*; `dajko migrate "):
+        open_study(directory)
+    assert migrate_study(directory) == (1, SCHEMA_VERSION)
+    store = CellStore(directory / CELLS)
+    assert [group.path for group in store.groups] == [group.name for group in plan.groups]
+    for i, group in enumerate(plan.groups):
+        for name in VERSION_1:
+            found = np.asarray(store.array(i, name)[:])
+            assert found.tobytes() == written[group.name, name].tobytes(), name
+        assert (store.array(i, "setting")[:] == 0).all()
+        assert len(set(store.array(i, "cell_id")[:].tolist())) == 6
+    assert store.counts()["pending"] == len(plan.groups)
+    assert (store.root.attrs["created"], store.root.attrs["git_commit"]) == ("2026-01-01T00:00:00+00:00", "1" * 40)
+    view = open_study(directory)
+    node = view if len(plan.groups) == 1 else view["01-nx10-steps3"].to_dataset()
+    place = node.mass.sel(theta=1e-3, member=1).values.ravel()
+    assert place.tolist() == written[plan.groups[-1].name, "mass"][4].tolist()
+    assert read_results(directory).counts[Status.PENDING] == len(plan.groups)
+    # The old store is kept as it was.
+    kept = directory / "previous" / "version-1" / CELLS
+    assert {p.name: p.read_bytes() for p in kept.rglob("*") if p.is_file()} == before
+    assert migrate_study(directory) == (SCHEMA_VERSION, SCHEMA_VERSION)
+
+
+def test_a_store_that_does_not_name_its_code_can_be_read_but_not_continued(tmp_path, make):
+    write_version_1(tmp_path / "one" / CELLS, make())
+    migrate_study(tmp_path / "one")
+    with pytest.raises(InputError, match="code: the store was computed by code that it does not name, this dajko has code"):
+        inspect(tmp_path / "one", make())
+
+
+def test_an_interrupted_migration_leaves_the_old_store(tmp_path, make, monkeypatch):
+    directory = tmp_path / "one"
+    write_version_1(directory / CELLS, make())
+
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(CellStore, "write", stop)
+        with pytest.raises(KeyboardInterrupt):
+            migrate_study(directory)
+    assert dict(zarr.open_group(directory / CELLS, mode="r").attrs)["schema_version"] == 1
+    assert migrate_study(directory) == (1, SCHEMA_VERSION)
+    assert CellStore(directory / CELLS).counts()["converged"] == 5
+
+
+def test_there_is_a_step_from_every_version():
+    assert sorted(MIGRATIONS) == list(range(1, SCHEMA_VERSION))
+
+
+def test_versions_that_nobody_knows(tmp_path, make):
+    write_version_1(tmp_path / "one" / CELLS, make())
+    for version in (0, 99, "2"):
+        zarr.open_group(tmp_path / "one" / CELLS, mode="r+").attrs["schema_version"] = version
+        with pytest.raises(InputError, match="has the schema version"):
+            migrate_study(tmp_path / "one")
+    assert not (tmp_path / "one" / "previous").exists()
