@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -154,10 +154,20 @@ def trajectory(
     return trajectories([Flow(density, energy, grid, tau, steps, data, solver)])[0]
 
 
-def trajectories(flows: Sequence[Flow]) -> list[Trajectory]:
+# Is told of every step: the number of its flow, its own, counted from 1, its problem, and how it ended.
+Watch = Callable[[int, int, Problem, Step], None]
+
+
+def trajectories(flows: Sequence[Flow], watch: Watch | None = None) -> list[Trajectory]:
     """Several flows; those that share solver options, grid and number of steps are solved together.
 
-    What comes out does not depend on what is solved together, to the last bit.
+    What comes out does not depend on what is solved together, nor on being watched, to the last bit.
+
+    Parameters
+    ----------
+    flows : sequence of Flow
+    watch : function, optional
+        Is told of every step, with its path. The steps are then taken one by one, which takes longer.
     """
     found: list[Trajectory | None] = [None] * len(flows)
     groups: dict[tuple[Any, ...], list[int]] = {}
@@ -168,16 +178,18 @@ def trajectories(flows: Sequence[Flow]) -> list[Trajectory]:
         chosen = [flows[i] for i in members]
         results = [_empty(flow) for flow in chosen]
         solver = as_solver(chosen[0].solver)
-        if isinstance(solver, InteriorPoint) and all(flow.energy.interaction is None for flow in chosen):
+        if isinstance(solver, InteriorPoint) and watch is None and all(flow.energy.interaction is None for flow in chosen):
             for result, run in zip(results, solver.march(chosen, take_over), strict=True):
                 result.density[1:], result.status[1:] = run.density[1:], run.status
                 result.iterations[1:], result.residual[1:] = run.iterations, run.residual
         else:
-            for flow, result in zip(chosen, results, strict=True):
+            for i, flow, result in zip(members, chosen, results, strict=True):
                 for n, step in enumerate(_steps(flow), start=1):
                     result.status[n], result.iterations[n] = step.status, step.iterations
                     if step.status != Status.FAILED:
                         result.density[n], result.residual[n] = step.density, step.residual
+                    if watch is not None:
+                        watch(i, n, flow.problem(result.density[n - 1], n - 1), step)
         for i, result in zip(members, results, strict=True):
             known = ~np.isnan(result.density[:, 0])
             result.energy[known] = flows[i].energy.value(result.density[known], flows[i].grid)

@@ -17,6 +17,7 @@ Divided by tau, the first two are in the units of ``dE/du``, velocities are thos
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,7 +25,7 @@ import numpy as np
 from dajko.duality import DualBound, dual_bound, feasible_path, final_potential, potential_of, slack, velocity
 from dajko.energy import internal_slope
 from dajko.grid import Array
-from dajko.solvers.problem import Path, Problem, Step
+from dajko.solvers.problem import Path, Problem, Status, Step
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,39 @@ class Optimality:
 
 # Of a step that failed.
 UNKNOWN = Optimality(math.nan, False, math.nan, math.nan, math.nan, math.nan, math.nan)
+# Names under which studies store the attributes of Optimality.
+STORED = {
+    "optimality_gap": "gap",
+    "gap_certified": "certified",
+    "optimality_spread": "spread",
+    "hamilton_jacobi": "hamilton_jacobi",
+    "velocity_residual": "velocity",
+    "continuity_residual": "continuity",
+}
+
+
+class OptimalityOverTime:
+    """Optimality of the steps of a flow, each of shape ``(steps + 1,)``; NaN at the initial time and where it is unknown.
+
+    Attributes
+    ----------
+    values : dict of array
+        By the names under which studies store them.
+    seconds : float
+        Time that it took.
+    """
+
+    def __init__(self, steps: int) -> None:
+        self.values = {name: np.full(steps + 1, np.nan) for name in STORED}
+        self.seconds = 0.0
+
+    def add(self, n: int, problem: Problem, step: Step) -> None:
+        """Note the step that leads to time number ``n``."""
+        started = time.perf_counter()
+        found = optimality(problem, step)
+        for name, attribute in STORED.items():
+            self.values[name][n] = getattr(found, attribute)
+        self.seconds += time.perf_counter() - started
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +133,7 @@ def optimality(problem: Problem, step: Step) -> Optimality:
     step : Step
         Its potential may be None: one is then made from the path.
     """
-    return of_path(problem, step.path, step.potential)
+    return UNKNOWN if step.status == Status.FAILED else of_path(problem, step.path, step.potential)
 
 
 def of_path(problem: Problem, path: Path, potential: Array | None = None) -> Optimality:

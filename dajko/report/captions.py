@@ -24,4 +24,9 @@ CAPTIONS: dict[str, str] = {
         "Energy F of the model along the flow. Line: median over the members; band: 5 % to 95 % quantiles. Without data the "
         "energy falls; data may raise it."
     ),
+    "optimality": (
+        "How far each step is from the conditions of optimality. Duality gap over τ: by how much energy, at most, "
+        "a step misses its minimum. First-order condition: by how much φ/τ + δE/δu differs from a constant on the support. "
+        "Hamilton-Jacobi equation: its residual over τ. Line: median over the members; band: 5 % to 95 % quantiles."
+    ),
 }

@@ -58,6 +58,7 @@ def make_figures(results: StudyResults, tables: dict[str, pd.DataFrame]) -> dict
         "error_time": panels.error_time(results, errors, best),
         "densities": panels.densities(results, errors, best),
         "energy": panels.energy(results, errors, best),
+        "optimality": panels.optimality(results, errors, best),
     }
     return {name: figure for name, figure in made.items() if figure is not None}
 

@@ -30,6 +30,13 @@ from dajko.report.selection import (
 )
 from dajko.report.words import mathematics
 
+# Conditions of optimality that are shown, and their titles.
+_CONDITIONS = {
+    "optimality_gap": r"duality gap / $\tau$",
+    "optimality_spread": "first-order condition",
+    "hamilton_jacobi": "Hamilton-Jacobi",
+}
+
 _HALO = [patheffects.withStroke(linewidth=3, foreground="white")]
 
 
@@ -218,6 +225,35 @@ def energy(results: StudyResults, errors: pd.DataFrame, best: pd.DataFrame) -> F
     axes.set_ylabel("energy $F(u)$")
     axes.set_title(description, loc="left")
     axes.margins(y=0.08)
+    style.bottom_legend(figure, [_handle(_thin(c, results.along(c.point).sizes["time"]), c.label) for c in curves])
+    return figure
+
+
+@style.styled
+def optimality(results: StudyResults, errors: pd.DataFrame, best: pd.DataFrame) -> Figure | None:
+    """Conditions of optimality over time, of the runs that stand for the study.
+
+    Returns
+    -------
+    Figure or None
+        None if the study does not store them, or no cell converged.
+    """
+    curves, description = representative(results, best, errors)
+    if not curves or any("optimality_gap" not in results.along(curve.point) for curve in curves):
+        return None
+    figure = Figure(figsize=(style.WIDTH, 3.0), layout="constrained")
+    row = figure.subplots(1, len(_CONDITIONS))
+    for axes, (name, title) in zip(row, _CONDITIONS.items(), strict=True):
+        bands = [over_time(results, curve.point, name) for curve in curves]
+        for curve, band in zip(curves, bands, strict=True):
+            _band(axes, band, curve)
+        style.log_axis(axes.yaxis, np.concatenate([np.concatenate([b.lower, b.upper]) for b in bands]))
+        end = max(band.time[-1] for band in bands)
+        axes.set_xlim(0.0, 1.03 * end)
+        style.plain_time(axes, end, most=3)
+        axes.set_xlabel("time $t$")
+        axes.set_title(title, loc="left")
+    style.top_note(figure, description)
     style.bottom_legend(figure, [_handle(_thin(c, results.along(c.point).sizes["time"]), c.label) for c in curves])
     return figure
 

@@ -32,6 +32,8 @@ from dajko.study.store import CellStore
 _USABLE = [status for status in Status if status.usable]
 
 _READ = ("error_l1", "error_l2", "error_w2", "energy", "mass", "status")
+# What is read where the study has it.
+_READ_TOO = ("optimality_gap", "optimality_spread", "hamilton_jacobi")
 
 
 @dataclass(frozen=True)
@@ -209,7 +211,7 @@ def swept_axes(attributes: Mapping[str, Any]) -> tuple[SweptAxis, ...]:
 
 
 def _by_point(node: xr.Dataset, dims: list[str], first: int) -> xr.Dataset:
-    small = node[list(_READ)]
+    small = node[[*_READ, *(name for name in _READ_TOO if name in node)]]
     flat = small.stack(point=dims, create_index=False) if dims else small.expand_dims("point")
     numbers = np.arange(first, first + flat.sizes["point"])
     return flat.assign_coords(point=numbers).transpose("point", "member", "time").load()

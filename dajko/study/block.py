@@ -17,7 +17,7 @@ from dajko.study.cells import CellResult, killed, run_cells
 from dajko.study.code import code_hash
 from dajko.study.identity import id_text
 from dajko.study.journal import record
-from dajko.study.layout import FIELDS, ID, VARIABLES
+from dajko.study.layout import ALL_VARIABLES, FIELDS, ID
 from dajko.study.members import Group, Plan, make_plan, shape_key
 from dajko.study.store import Block, CellStore
 
@@ -156,7 +156,7 @@ def _entry(store: CellStore, task: Task, number: int, result: CellResult) -> dic
 def fitted(value: Any, name: str, shape: tuple[int, ...]) -> Any:
     """A variable of a cell in the shape of the store; NaN or 0 where a failed cell has none."""
     if value is None:
-        return np.full(shape, np.nan if VARIABLES[name].dtype == "f8" else 0)
+        return np.full(shape, np.nan if ALL_VARIABLES[name].dtype == "f8" else 0)
     if name in FIELDS and len(shape) == 1:
         return value[-1]
     return value

@@ -39,6 +39,10 @@ class StoreConfig(Strict):
     density: Literal["all", "final", "none"] = Field(
         "all", description="Times at which densities and truth are kept; errors and observations are kept at all times."
     )
+    diagnostics: list[Literal["optimality"]] = Field(
+        default_factory=list,
+        description="What else is computed of every step: how far it is from satisfying the optimality conditions.",
+    )
 
 
 class ReportConfig(Strict):

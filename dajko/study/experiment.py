@@ -19,6 +19,7 @@ from dajko.errors import InputError
 from dajko.flow import Flow, Trajectory, trajectories, trajectory
 from dajko.grid import Array, Grid
 from dajko.observation import DataTerm, IntervalMasses, Observation, Sensors, as_observation, measure
+from dajko.optimality import OptimalityOverTime
 from dajko.solvers import PD3O, InteriorPoint, Problem, Solver, Status
 from dajko.study.config import StudyConfig
 from dajko.study.ingredients import (
@@ -81,6 +82,7 @@ class Experiment:
     truth: Array  # (steps + 1, nx + 1)
     data_exact: Array  # (steps + 1, numbers)
     noise_std: Array  # (numbers,)
+    diagnostics: tuple[str, ...] = ()
 
     def data(self, generator: np.random.Generator) -> Array:
         """Noisy data of one member, shape ``(steps + 1, numbers)``, NaN where there is none.
@@ -128,6 +130,7 @@ def build(study: StudyConfig, prefix: str) -> Experiment:
         truth=truth,
         data_exact=data_exact,
         noise_std=noise_std,
+        diagnostics=tuple(study.store.diagnostics),
     )
 
 
@@ -248,8 +251,10 @@ def simulate_many(experiments: Sequence[Experiment], generators: Sequence[np.ran
         for e, values in zip(experiments, data, strict=True)
     ]
     started = time.perf_counter()
-    runs = trajectories(flows)
-    seconds = (time.perf_counter() - started) / max(len(flows), 1)
+    checks = [OptimalityOverTime(e.steps) for e in experiments]
+    watched = any("optimality" in e.diagnostics for e in experiments)
+    runs = trajectories(flows, (lambda i, n, problem, step: checks[i].add(n, problem, step)) if watched else None)
+    seconds = (time.perf_counter() - started - sum(check.seconds for check in checks)) / max(len(flows), 1)
     return [
         {
             "density": run.density,
@@ -267,8 +272,9 @@ def simulate_many(experiments: Sequence[Experiment], generators: Sequence[np.ran
             "step_status": run.status,
             "solve_time": seconds,
             "status": run.worst_status,
+            **(check.values if "optimality" in e.diagnostics else {}),
         }
-        for e, values, run in zip(experiments, data, runs, strict=True)
+        for e, values, run, check in zip(experiments, data, runs, checks, strict=True)
     ]
 
 

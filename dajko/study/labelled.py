@@ -12,7 +12,7 @@ import xarray as xr
 import zarr
 
 from dajko.errors import InputError
-from dajko.study.layout import FIELDS, ID, MEMBER, NOT_ASKED, OBSERVATION, ORDER, SUMMARY, TIME, VARIABLES, X, flags
+from dajko.study.layout import ALL_VARIABLES, FIELDS, ID, MEMBER, NOT_ASKED, OBSERVATION, ORDER, SUMMARY, TIME, X, flags
 from dajko.study.members import dimension_name
 from dajko.study.store import CellStore, cells_path
 
@@ -48,7 +48,7 @@ def open_cells(store: CellStore) -> dict[str, xr.Dataset]:
     opened = {}
     for group in store.groups:
         cells = xr.open_zarr(store.path, group=group.path or None, consolidated=False, zarr_format=3, chunks={})
-        parameters = [n for n, v in cells.variables.items() if "cell" in v.dims and n not in VARIABLES]
+        parameters = [n for n, v in cells.variables.items() if "cell" in v.dims and n not in ALL_VARIABLES]
         order = cells[ORDER].values
         asked = np.flatnonzero(order != NOT_ASKED)
         places = asked[np.argsort(order[asked])]
@@ -118,7 +118,7 @@ def unstack(cells: xr.Dataset) -> xr.Dataset:
 
 def _in_order(dataset: xr.Dataset) -> xr.Dataset:
     """The variables in the order in which they are described, not that of a directory."""
-    return dataset[[name for name in VARIABLES if name in dataset]]
+    return dataset[[name for name in ALL_VARIABLES if name in dataset]]
 
 
 def _tree(nodes: dict[str, xr.Dataset]) -> xr.Dataset | xr.DataTree:

@@ -61,6 +61,22 @@ VARIABLES: dict[str, Variable] = {
     "status": Variable((), "i1", "how the cell ended"),
 }
 
+# What each of `store.diagnostics` adds.
+DIAGNOSTICS: dict[str, dict[str, Variable]] = {
+    "optimality": {
+        "optimality_gap": Variable((TIME,), "f8", "duality gap of the step, divided by tau"),
+        "gap_certified": Variable((TIME,), "f8", "1 where the gap bounds the distance to the minimum, 0 where it need not"),
+        "optimality_spread": Variable((TIME,), "f8", "deviation of potential / tau + dE/du from a constant on the support"),
+        "hamilton_jacobi": Variable((TIME,), "f8", "residual of the Hamilton-Jacobi equation, divided by tau"),
+        "velocity_residual": Variable(
+            (TIME,), "f8", "distance of flux / density from the potential's gradient, divided by tau"
+        ),
+        "continuity_residual": Variable((TIME,), "f8", "residual of the continuity equation, relative to the mass"),
+    }
+}
+# Everything that a store may hold along ``cell``.
+ALL_VARIABLES = {**VARIABLES, **{name: v for added in DIAGNOSTICS.values() for name, v in added.items()}}
+
 # The fields that `store.density` decides about.
 FIELDS = ("density", "truth")
 # Not the same in two runs of the same study.
@@ -70,7 +86,8 @@ NOT_REPRODUCIBLE = ("solve_time",)
 def stored_variables(study: StudyConfig) -> dict[str, Variable]:
     """The variables that a study stores."""
     kept = study.store.density
-    return {
+    added = {name: v for diagnostic in study.store.diagnostics for name, v in DIAGNOSTICS[diagnostic].items()}
+    return added | {
         name: Variable((X,), v.dtype, v.long_name, v.units) if name in FIELDS and kept == "final" else v
         for name, v in VARIABLES.items()
         if not (name in FIELDS and kept == "none")

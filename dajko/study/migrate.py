@@ -14,7 +14,7 @@ from dajko.study.config import SCHEMA_VERSION, StudyConfig
 from dajko.study.create import create
 from dajko.study.identity import id_text
 from dajko.study.journal import entries, record
-from dajko.study.layout import CELLS, ID, NEW, VARIABLES
+from dajko.study.layout import ALL_VARIABLES, CELLS, ID, NEW
 from dajko.study.locks import alone
 from dajko.study.members import make_plan
 from dajko.study.prepare import forget, place_aside
@@ -73,7 +73,7 @@ def _from_1(source: Path, target: Path) -> None:
     for number, planned in enumerate(plan.groups):
         group = old[planned.name] if planned.name else old
         assert isinstance(group, zarr.Group)
-        names = [name for name in VARIABLES if name in group]
+        names = [name for name in ALL_VARIABLES if name in group]
         for block in new.blocks(number):
             values = {name: np.asarray(group[name][block.start : block.stop]) for name in names}  # type: ignore[index]
             new.write(block, {**values, "setting": np.zeros(block.stop - block.start)})

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from dajko.errors import InputError
 from dajko.solvers import Status
 from dajko.study.config import SCHEMA_VERSION, StudyConfig
-from dajko.study.layout import CELLS, NEW, NOT_ASKED, ORDER, VARIABLES
+from dajko.study.layout import ALL_VARIABLES, CELLS, NEW, NOT_ASKED, ORDER
 from dajko.study.members import Shape
 
 
@@ -182,7 +182,7 @@ class CellStore:
 
     def variables(self, group: int) -> list[str]:
         """Names of the variables along ``cell`` that a block writes."""
-        return [name for name in VARIABLES if name in self.groups[group]]
+        return [name for name in ALL_VARIABLES if name in self.groups[group]]
 
 
 def _pending(status: NDArray[Any], order: NDArray[Any]) -> NDArray[np.bool_]:

@@ -227,5 +227,5 @@ def test_a_directory_without_a_study_is_an_error(tmp_path):
 
 
 def test_every_figure_has_a_caption():
-    assert set(CAPTIONS) == {"error_theta", "convergence", *TIME}
+    assert set(CAPTIONS) == {"error_theta", "convergence", "optimality", *TIME}
     assert all(caption.endswith(".") for caption in CAPTIONS.values())

@@ -12,7 +12,7 @@ def cells(values, levels):
     """Values at nodes and levels with ghost nodes around; shape (n, levels, lanes) to (cells, lanes)."""
     n, _, lanes = values.shape
     ghosts = np.zeros((levels, lanes))
-    return np.concatenate([ghosts, values.reshape(n * levels, lanes), ghosts, np.zeros((2 * WIDTH, lanes))])
+    return np.concatenate([ghosts, values.reshape(n * levels, lanes), ghosts, ghosts, np.zeros((2 * WIDTH, lanes))])
 
 
 def system(n, levels, lanes, sides, seed=0):
