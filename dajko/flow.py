@@ -173,7 +173,8 @@ def trajectories(flows: Sequence[Flow], watch: Watch | None = None) -> list[Traj
     groups: dict[tuple[Any, ...], list[int]] = {}
     for i, flow in enumerate(flows):
         numbers = 0 if flow.data is None else np.shape(flow.data.values)[-1]
-        groups.setdefault((flow.solver, flow.grid, flow.steps, numbers), []).append(i)
+        interacts = flow.energy.interaction is not None
+        groups.setdefault((flow.solver, interacts, flow.grid, flow.steps, numbers), []).append(i)
     for members in groups.values():
         chosen = [flows[i] for i in members]
         results = [_empty(flow) for flow in chosen]

@@ -117,8 +117,12 @@ class Work(NamedTuple):
     factors: Array  # three sets
 
 
+# What a solve looks at before it stops, in the order of `Progress.relative`.
+RESIDUALS = ("complementarity", "stationarity", "continuity", "mass", "data")
+
+
 class Progress(NamedTuple):
-    """How far each problem is, shape ``(lanes,)`` each."""
+    """How far each problem is, shape ``(lanes,)`` where nothing else is said."""
 
     active: Array  # 1, or 0 once it has converged
     iterations: Array
@@ -127,6 +131,8 @@ class Progress(NamedTuple):
     continuity: Array  # sum of |R2|
     mass: Array  # sum over the levels of |sum of R2|
     data: Array  # largest |R3|
+    relative: Array  # (lanes, 5), RESIDUALS relative to their bounds
+    largest: Array  # of these
 
 
 def whole(entries: int) -> int:
@@ -228,4 +234,7 @@ def work_space(m: Mesh, columns: int, number: Any) -> Work:
 
 def progress(lanes: int) -> Progress:
     """All problems at their beginning."""
-    return Progress(np.ones(lanes), *(np.zeros(lanes) for _ in range(6)))
+    names = ("iterations", "mu", "stationarity", "continuity", "mass", "data", "largest")
+    return Progress(
+        active=np.ones(lanes), relative=np.zeros((lanes, len(RESIDUALS))), **{name: np.zeros(lanes) for name in names}
+    )

@@ -24,11 +24,9 @@ from dajko.solvers.panels import Layout
 # How a solve begins, cold and warm: the floor under the density as a share of its maximum, the mean of rho s as a share of
 # the scale that the tolerance refers to, and the least share of mu that a Newton step aims at. A large floor halves the
 # iterations.
-STARTS = np.array([[0.3, 1.0, 0.1], [0.007, 3e-4, 0.1]])
+_STARTS = ((0.3, 1.0, 0.1), (0.007, 3e-4, 0.1))
 # What a warm start cannot do in so many iterations begins again, cold.
 _WARM_ITERATIONS = 25
-# Bounds of the stopping rule, see dajko.solvers.newton.iterate.
-SLACK = np.array([10.0, 3.0, 1e-10, 1.0])
 
 
 class Record(NamedTuple):
@@ -53,7 +51,6 @@ def begin(
     data: Data,
     state: State,
     work: Work,
-    starts: Array,
     number: Any,
 ) -> None:
     """Start a step: densities that are linear in artificial time, and what the data is.
@@ -64,15 +61,13 @@ def begin(
         The old density and the one before it, which is read where ``warm`` says so.
     values : array of shape (numbers, lanes)
         Data; NaN where there is none.
-    starts : array of shape (2, 3)
-        :data:`STARTS`.
     """
     n, levels = mesh.n, mesh.levels
     lanes = warm.size
     numbers = state.y.size // lanes
     first, last, slope_ = work.slope, work.curvature, work.u
     for lane in range(lanes):
-        floor, mu, centring = starts[1 if warm[lane] else 0]
+        floor, mu, centring = _STARTS[1 if warm[lane] else 0]
         top, mass, mean = 0.0, 0.0, 0.0
         for j in range(n):
             u = density[j, lane]
@@ -85,7 +80,8 @@ def begin(
             u = density[j, lane]
             start = max(u, floor * top)
             end = max(2.0 * u - before[j, lane], floor * top) if warm[lane] else start
-            slope = flows.tau[lane] * (internal_slope(end, flows.exponent[lane]) + flows.potential[j * lanes + lane])
+            pulled = internal_slope(end, flows.exponent[lane]) + flows.stiffness[lane] * end
+            slope = flows.tau[lane] * (pulled + flows.potential[j * lanes + lane])
             lowest, highest = min(lowest, slope), max(highest, slope)
             first[j * lanes + lane], last[j * lanes + lane], slope_[j * lanes + lane] = start, end, slope
         for parity in range(2):
@@ -181,8 +177,6 @@ def march(
     progress: Progress,
     record: Record,
     earlier: Array,
-    slack: Array,
-    starts: Array,
     max_iterations: int,
     first: int,
     place: Layout,
@@ -201,10 +195,8 @@ def march(
         limit, left = max_iterations, 0
         for lane in range(lanes):
             progress.active[lane] = 1.0 if record.alive[lane] else 0.0
-            if record.alive[lane]:
-                left += 1
-                if record.warm[lane]:
-                    limit = min(_WARM_ITERATIONS, max_iterations)
+            if record.alive[lane] and record.warm[lane]:
+                limit = min(_WARM_ITERATIONS, max_iterations)
         for attempt in range(2):
             begin(
                 mesh,
@@ -216,13 +208,12 @@ def march(
                 data,
                 state,
                 work,
-                starts,
                 number,
             )
             for lane in range(lanes):
                 progress.iterations[lane] = 0.0
-            iterate(mesh, flows, data, state, work, progress, slack, limit, place, number)
-            left = _note(mesh, flows, data, state, progress, record, slack, n)
+            iterate(mesh, flows, data, state, work, progress, limit, place, number)
+            left = _note(mesh, flows, data, state, progress, record, n)
             if left == 0 or (limit == max_iterations and not record.warm.any()):
                 break
             limit = max_iterations
@@ -234,12 +225,9 @@ def march(
 
 
 @exact_kernel
-def _note(
-    mesh: Mesh, flows: Flows, data: Data, state: State, progress: Progress, record: Record, slack: Array, step: int
-) -> int:
+def _note(mesh: Mesh, flows: Flows, data: Data, state: State, progress: Progress, record: Record, step: int) -> int:
     """Write down the flows that have just ended a step or could not; how many could not."""
     lanes, left = int(progress.active.size), 0
-    length = mesh.dx * mesh.n
     for lane in range(lanes):
         if not record.alive[lane] or record.converged[step, lane]:
             continue
@@ -247,14 +235,7 @@ def _note(
         if progress.active[lane] != 0.0:
             left += 1
         record.iterations[step, lane] = int(progress.iterations[lane])
-        residual = max(
-            progress.mu[lane] / (1.5 * data.mu[lane]),
-            progress.stationarity[lane] / (slack[0] * data.mu[lane] * length),
-            progress.continuity[lane] / (slack[1] * flows.tol[lane] * data.mass[lane]),
-            progress.mass[lane] / (slack[2] * data.mass[lane]),
-            progress.data[lane] / (slack[3] * flows.tol[lane] * data.size[lane]),
-        )
-        record.residual[step, lane] = flows.tol[lane] * residual
+        record.residual[step, lane] = flows.tol[lane] * progress.largest[lane]
         for j in range(mesh.n):
             record.density[step + 1, j, lane] = state.rho[((j + 2) * mesh.levels - 1) * lanes + lane]
     return left

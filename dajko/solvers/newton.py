@@ -45,10 +45,8 @@ from dajko._numba import exact_kernel, inline_kernel
 from dajko.energy import internal_slope_and_curvature
 from dajko.grid import Array
 from dajko.solvers.lanes import (
-    accumulate,
     as_group,
     as_number,
-    dot,
     largest_of,
     load,
     load_group,
@@ -60,15 +58,18 @@ from dajko.solvers.lanes import (
     step,
     store,
     store_group,
-    total,
 )
 from dajko.solvers.layout import Data, Flows, Mesh, Progress, State, Work
 from dajko.solvers.panels import NARROW, WIDE, Layout, eliminate, substitute
+from dajko.solvers.sums import accumulate, dot, total
 
 # How far a Newton step may go towards the boundary of rho > 0 and s > 0.
 _STEP_SHARE = 0.99
 # The partial sums of the stopping rule.
 _MU, _STATIONARITY, _CONTINUITY = range(3)
+# Bounds of the stopping rule: on complementarity relative to mu, on stationarity relative to mu times the length of the
+# grid, on continuity relative to the tolerance times the mass, on the mass relative to the mass.
+_MU_SLACK, _STATIONARITY_SLACK, _CONTINUITY_SLACK, _MASS_SLACK = 1.5, 10.0, 3.0, 1e-10
 
 
 @exact_kernel
@@ -79,33 +80,19 @@ def iterate(
     state: State,
     work: Work,
     progress: Progress,
-    slack: Array,
     max_iterations: int,
     place: Layout,
     number: Any,
 ) -> None:
-    """Newton steps until every problem has converged, or ``max_iterations``.
-
-    ``slack`` holds the bounds of the stopping rule: on stationarity relative to mu times the length of the grid, on
-    continuity relative to the tolerance times the mass, on the mass relative to the mass, on the data relative to the
-    tolerance times what is measured.
-    """
+    """Newton steps until every problem has converged, or ``max_iterations``."""
     lanes = progress.active.size
     for iteration in range(max_iterations + 1):
         columns = observe(mesh, data, state, work, number)
         residuals(mesh, flows, data, state, work, progress, number)
         moving = 0
-        length = mesh.dx * mesh.n
         for lane in range(lanes):
             if progress.active[lane] > 0.0:
-                done = (
-                    progress.mu[lane] <= 1.5 * data.mu[lane]
-                    and progress.stationarity[lane] <= slack[0] * data.mu[lane] * length
-                    and progress.continuity[lane] <= slack[1] * flows.tol[lane] * data.mass[lane]
-                    and progress.mass[lane] <= slack[2] * data.mass[lane]
-                    and progress.data[lane] <= slack[3] * flows.tol[lane] * data.size[lane]
-                )
-                if done:
+                if _has_converged(mesh, flows, data, progress, lane):
                     progress.active[lane] = 0.0
                 else:
                     moving += 1
@@ -133,6 +120,19 @@ def iterate(
         )
         border(mesh, flows, data, state, work, columns, number)
         advance(mesh, flows, state, work, columns, aim, load(progress.active, 0, number), number)
+
+
+@exact_kernel
+def _has_converged(mesh: Mesh, flows: Flows, data: Data, progress: Progress, lane: int) -> bool:
+    """The stopping rule; notes the residuals relative to their bounds, and the largest of them."""
+    tol, mass, mu, found = flows.tol[lane], data.mass[lane], data.mu[lane], progress.relative
+    found[lane, 0] = progress.mu[lane] / (_MU_SLACK * mu)
+    found[lane, 1] = progress.stationarity[lane] / (_STATIONARITY_SLACK * mu * mesh.dx * mesh.n)
+    found[lane, 2] = progress.continuity[lane] / (_CONTINUITY_SLACK * tol * mass)
+    found[lane, 3] = progress.mass[lane] / (_MASS_SLACK * mass)
+    found[lane, 4] = progress.data[lane] / (tol * data.size[lane])
+    progress.largest[lane] = found[lane].max()
+    return bool(progress.largest[lane] <= 1.0)
 
 
 @exact_kernel

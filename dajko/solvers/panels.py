@@ -30,7 +30,6 @@ from dajko._numba import exact_kernel
 from dajko.grid import Array
 from dajko.solvers.lanes import (
     WIDTH,
-    dot,
     load,
     load_group,
     minus_product,
@@ -39,6 +38,7 @@ from dajko.solvers.lanes import (
     store,
     store_group,
 )
+from dajko.solvers.sums import dot
 from dajko.solvers.tiles import factor_square, load_tile, minus_earlier_columns, minus_products, store_tile
 
 # The shapes of a tile, as two tuples of that length: rows, in groups, and columns. Ten sums at once keep the multipliers

@@ -85,6 +85,7 @@ class PD3O:
         The paper's stopping rule: bound on the relative change of u, phi and E in one iteration. Iterates that are far from
         satisfying the constraints do not count as converged.
     max_iterations : int
+        Where a step has to be taken in convex steps, these have so many iterations in all.
     primal_step : float or None
         lambda; by default the paper's 0.2, or less where the gradient of the energy demands it.
     dual_step : float or None
@@ -137,9 +138,14 @@ class PD3O:
         step = self._solve(problem, warm_start)
         if is_convex(problem) or (step.converged and problem.value(step.path) <= problem.value(problem.at_rest)):
             return step
+        left = self.max_iterations  # of all convex steps together
 
         def solve(density: Array, last: Step | None) -> Step:
-            return self._solve(convex_step(problem, density), warm_start if last is None else last.warm_start)
+            nonlocal left
+            limited = replace(self, max_iterations=max(1, left))
+            convex = limited._solve(convex_step(problem, density), warm_start if last is None else last.warm_start)
+            left -= convex.iterations
+            return convex
 
         found = descend(problem, solve, self.tol)
         iterations = step.iterations + found.iterations

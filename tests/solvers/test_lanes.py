@@ -7,10 +7,8 @@ from dajko.solvers.lanes import (
     LANES,
     PLAIN,
     WIDTH,
-    accumulate,
     as_group,
     as_number,
-    dot,
     largest_of,
     load,
     load_group,
@@ -23,8 +21,8 @@ from dajko.solvers.lanes import (
     step,
     store,
     store_group,
-    total,
 )
+from dajko.solvers.sums import accumulate, dot, total
 
 
 @exact_kernel
