@@ -25,8 +25,8 @@ from dajko.solvers import Status
 from dajko.study.config import StudyConfig
 from dajko.study.labelled import open_cells, open_summary, write_summary
 from dajko.study.layout import CELLS, SUMMARY
-from dajko.study.members import dimension_name
 from dajko.study.store import CellStore
+from dajko.study.sweep import dimension_name
 
 # Statuses of the cells that statistics use.
 _USABLE = [status for status in Status if status.usable]

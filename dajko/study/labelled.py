@@ -13,8 +13,8 @@ import zarr
 
 from dajko.errors import InputError
 from dajko.study.layout import ALL_VARIABLES, FIELDS, ID, MEMBER, NOT_ASKED, OBSERVATION, ORDER, SUMMARY, TIME, X, flags
-from dajko.study.members import dimension_name
 from dajko.study.store import CellStore, cells_path
+from dajko.study.sweep import dimension_name
 
 
 def open_study(path: str | Path) -> xr.Dataset | xr.DataTree:
