@@ -26,8 +26,8 @@ def check_plan(plan: Plan) -> None:
     """Check the cells of a plan, as far as that is possible without solving.
 
     What cannot be wrong again is not checked again. If more than 10 000 checks were left, as many are made, evenly spread,
-    and of drawn values those of the least and the largest; a cell that is wrong nevertheless fails with the same message when
-    it is computed.
+    and those of the least and the largest draws; a cell that is wrong nevertheless fails with the same message when it is
+    computed.
 
     Raises
     ------

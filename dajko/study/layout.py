@@ -1,6 +1,6 @@
 """What a study's directory holds, and what its stores look like: names, variables, the size of a block.
 
-There is one flat dimension ``cell``. A block of cells is one chunk along ``cell`` of every variable, and one task computes it.
+There is one flat dimension ``cell``. A block of cells is one chunk along ``cell`` of every variable; one task computes it.
 """
 
 from __future__ import annotations
@@ -138,6 +138,6 @@ def block_size(study: StudyConfig, cells: int, given: int | None, largest: int) 
     size = min(_BLOCK_SECONDS / seconds, cells / 8)
     size = max(size, min(cells / _MOST_BLOCKS, _LONGEST_BLOCK_SECONDS / seconds))
     size = int(max(1, min(size, _LARGEST_BLOCK)))
-    size = given or (size if size < WIDTH else -(-size // WIDTH) * WIDTH)
+    size = given or (size if size < WIDTH else size // WIDTH * WIDTH)
     flow = 8 * (study.time.count + 1) * (study.grid.nx + 1)
     return max(1, min(size, cells, _LARGEST_CHUNK // largest, _MOST_MEMORY // flow))
