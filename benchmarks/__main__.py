@@ -78,6 +78,19 @@ def run_scale(name: str, cells: int, workers: int, folder: Path | None) -> None:
 
 
 @main.command()
+@click.option("--members", type=click.IntRange(min=100), default=10_000, show_default=True)
+@click.option("--rounds", type=click.IntRange(min=1), default=2, show_default=True)
+def speedup(members: int, rounds: int) -> None:
+    """Run one study on one worker and on two, in turn; needs a machine with two idle cores."""
+    runs = study.throughput(members, rounds)
+    for run in runs:
+        spent = f"{run.seconds:.1f} s, {run.cpu_seconds:.1f} s of CPU, {run.busy_seconds:.1f} s busy, load {run.load:.1f}"
+        click.echo(f"{run.workers} workers: {run.members} members in {spent}")
+    best = {n: min(run.seconds for run in runs if run.workers == n) for n in (1, 2)}
+    click.echo(f"two workers are {best[1] / best[2]:.2f} times as fast as one")
+
+
+@main.command()
 def document() -> None:
     """Put the results of `measure` into docs/performance.md, and their figure beside it."""
     results = load()
