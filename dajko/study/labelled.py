@@ -124,7 +124,7 @@ def write_summary(directory: Path) -> Path:
     shutil.rmtree(temporary, ignore_errors=True)
     opened = _views(store)
     names = list(opened)
-    with dask.config.set(scheduler="threads"):  # chunk by chunk, here, whatever cluster there is
+    with dask.config.set(scheduler="synchronous"):  # one chunk at a time, here, whatever cluster there is
         for name, view in opened.items():
             small = encode(view.drop_vars([f for f in (*FIELDS, X) if f in view.variables]))
             small.to_zarr(temporary, group=name or None, mode="a", consolidated=False, zarr_format=3)
