@@ -135,8 +135,8 @@ def data(stores: Stores) -> Finding:
             "A second moment below zero excludes one point in the middle; two points have a second moment. What prevents "
             "the concentration are sensors that are closer than the length that holds the critical mass, "
             f"2π/(χ max u) = {short(critical, 3)} at first: the exponent of growth p (max u ~ δx⁻ᵖ) falls from 1 to 0 "
-            f"around it, and the largest spacing with p below {_RESOLVED} is {short(largest_spacing, 3)}. Too narrow sensors "
-            "leave gaps, too wide ones need a smaller θ.",
+            f"around it, and the largest spacing with p below {_RESOLVED} is {short(largest_spacing, 3)}. Too narrow "
+            "sensors leave gaps, too wide ones need a smaller θ.",
             "In the long run the truth gathers in the middle, its largest density grows, and what was close enough is not "
             "any more. Data that prevent the blow-up for good are nearly the density itself.",
         ],
