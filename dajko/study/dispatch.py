@@ -19,10 +19,6 @@ from distributed.scheduler import KilledWorker
 from dajko.study.block import BlockReport, Task, compute_cells, killed_cell, run_block, write_cells
 from dajko.study.store import CellStore
 
-# Dask gives a local worker up for good if it is not there 15 s after it has died, also when it has been there meanwhile and
-# its nanny is starting it once more; in the end no worker would be left.
-PATIENCE = {"distributed.deploy.lost-worker-timeout": "1 day"}
-
 # Tasks under way for each worker: one computing, one waiting.
 _WINDOW = 2
 

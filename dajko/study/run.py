@@ -13,14 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import dask
-
 from dajko.errors import InputError
 from dajko.study.block import BlockReport, Task
 from dajko.study.checksums import Damage, all_blocks, repair
 from dajko.study.cluster import open_cluster
-from dajko.study.config import ClusterConfig, LocalCluster, SchedulerAddress, StudyConfig, study_hash
-from dajko.study.dispatch import PATIENCE
+from dajko.study.clusters import ClusterConfig, LocalCluster, SchedulerAddress
+from dajko.study.config import StudyConfig, study_hash
 from dajko.study.dispatch import results as results_of
 from dajko.study.experiment import check
 from dajko.study.labelled import write_summary
@@ -282,7 +280,7 @@ def _compute(
         if not tasks:
             return reports
         logger.info("%s: %d of %d members to compute, in %d blocks", name, number, store.size, len(tasks))
-        with dask.config.set(PATIENCE), open_cluster(config, len(tasks)) as client:
+        with open_cluster(config, len(tasks), directory=store.path.parent, logger=logger) as client:
             scheduler = client.scheduler_info(n_workers=-1)
             workers = len(scheduler["workers"])
             logger.info("%s: %d workers of the scheduler %s", name, workers, scheduler["address"])

@@ -4,7 +4,8 @@ import sys
 from pathlib import Path
 
 from dajko.errors import InputError
-from dajko.study.config import StudyConfig, parse_cluster
+from dajko.study.clusters import parse_cluster
+from dajko.study.config import StudyConfig
 from dajko.study.run import run_study, write_json
 
 
