@@ -307,9 +307,10 @@ def certificates(directory: Path, days: int) -> int:
     from dajko.study.tls import make_certificates
 
     made = make_certificates(directory.absolute(), days)
-    options = f"--tls-ca-file {made.ca} --tls-cert {made.cert} --tls-key {made.key}"
-    click.echo(f"Start:  dask scheduler --protocol tls {options} --no-dashboard --scheduler-file scheduler.json")
-    click.echo(f"        dask worker --scheduler-file scheduler.json {options} --no-dashboard --nthreads 1")
+    # Also without a dashboard Dask serves pages there, and by default on all interfaces.
+    options = f"--tls-ca-file {made.ca} --tls-cert {made.cert} --tls-key {made.key} --dashboard-address 127.0.0.1:0"
+    click.echo(f"Start:  dask scheduler --protocol tls {options} --scheduler-file scheduler.json")
+    click.echo(f"        dask worker --scheduler-file scheduler.json {options} --nthreads 1")
     click.echo("Study:  cluster:")
     click.echo("          kind: scheduler")
     click.echo("          file: scheduler.json")

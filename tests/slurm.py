@@ -42,7 +42,7 @@ NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory=4000 State=UNKNOWN
 PartitionName=main Nodes={host} Default=YES MaxTime=INFINITE State=UP OverSubscribe=NO
 """
 
-_PROGRAMS = ("munged", "mungekey", "slurmctld", "slurmd", "sbatch", "squeue", "scancel", "sinfo")
+_PROGRAMS = ("munged", "mungekey", "slurmctld", "slurmd", "sbatch", "squeue", "srun", "scancel", "sinfo")
 
 
 def why_not():
@@ -68,7 +68,13 @@ def running(folder: Path):
     text = _CONFIGURATION.format(host=host, folder=folder, controller=free_port(), node=free_port(), cpus=os.cpu_count())
     configuration = folder / "slurm.conf"
     configuration.write_text(text)
-    environment = {**os.environ, "SLURM_CONF": str(configuration)}
+    # Snakemake's plugin takes SLURM_CONF from its jobs; elsewhere the configuration is where srun looks for it.
+    wrapper = folder / "bin" / "srun"
+    wrapper.parent.mkdir()
+    wrapper.write_text(f'#!/bin/sh\nSLURM_CONF={configuration} exec {shutil.which("srun")} "$@"\n')
+    wrapper.chmod(0o755)
+    path = f"{wrapper.parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "SLURM_CONF": str(configuration), "PATH": path}
     subprocess.run(["mungekey", "--create", f"--keyfile={folder}/munge.key"], check=True)
     started = []
 

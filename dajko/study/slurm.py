@@ -141,7 +141,8 @@ def _try(script: str) -> None:
         file.flush()
         code, said = _call("sbatch", "--test-only", file.name)
     if code:
-        raise InputError(f"cluster: Slurm refuses the job: {said}")
+        lines = [line.removeprefix("sbatch: ") for line in said.splitlines() if not line.startswith('Try "sbatch')]
+        raise InputError(f"cluster: Slurm refuses the job: {'; '.join(lines)}")
 
 
 def _wait(client: Client, cluster: Any, limit: float, logger: logging.Logger, logs: Path) -> None:
