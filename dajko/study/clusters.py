@@ -83,6 +83,9 @@ class LocalCluster(Strict):
     memory: Memory | None = Field(
         None, description="Memory of one process; by default its share of the machine's. A process above it is ended."
     )
+    patience: Positive = Field(
+        300.0, description="Seconds to wait for a process when all are gone in the middle of a study."
+    )
 
 
 class SchedulerAddress(Strict):
