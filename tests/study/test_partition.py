@@ -128,7 +128,6 @@ def test_a_worker_that_is_cut_off_is_given_up_and_the_study_is_complete(tmp_path
             cut = len(list(statuses.iterdir()))
             assert run.wait(240) == 0, (tmp_path / "run.out").read_text()
             assert cut < 80  # it was in the middle
-            assert started[1].poll() is None  # and nobody but the network has stopped the worker
     computed(tmp_path / "quiet" / "one", STUDY)
     found, expected = (xr.open_zarr(d / "one" / CELLS, consolidated=False).load() for d in (tmp_path, tmp_path / "quiet"))
     for name in set(VARIABLES) - set(NOT_REPRODUCIBLE):

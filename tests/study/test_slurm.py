@@ -11,12 +11,14 @@ from pathlib import Path
 import pytest
 import xarray as xr
 import yaml
+from distributed import WorkerPlugin
 
 from dajko.errors import InputError
 from dajko.study.cluster import open_cluster
-from dajko.study.clusters import SlurmCluster
+from dajko.study.clusters import SchedulerAddress, SlurmCluster
 from dajko.study.layout import CELLS, NOT_REPRODUCIBLE, SUMMARY, VARIABLES
 from dajko.study.run import run_study
+from dajko.study.tls import make_certificates
 from tests import slurm
 
 ROOT = Path(__file__).parents[2]
@@ -109,8 +111,53 @@ def test_jobs_that_die_are_replaced(tmp_path, tiny, computed, machine):
     assert_same(directory, tmp_path / "quiet" / "one")
 
 
+def slow(path, seconds):
+    """A plugin with which each cell takes some time, and says when it begins and when it is there."""
+
+    class Slow(WorkerPlugin):
+        name = "slow"
+
+        def setup(self, worker):
+            from dajko.study import cells
+
+            plain = cells.simulate_many
+
+            def say(word, generators):
+                with open(path, "a") as file:  # noqa: PTH123
+                    file.writelines(f"{word} {generator.bit_generator.seed_seq.spawn_key}\n" for generator in generators)
+
+            def simulate_many(experiments, generators):
+                say("begin", generators)
+                time.sleep(seconds)
+                found = plain(experiments, generators)
+                say("end", generators)
+                return found
+
+            cells.simulate_many = simulate_many
+
+    return Slow()
+
+
 def test_workers_leave_before_their_job_ends(tmp_path, tiny, computed, machine):
-    """Jobs of a minute, and a study that takes longer: nothing is lost, nothing is killed, new jobs go on."""
+    """Jobs too short for the study: each worker leaves in time, another job goes on, no cell is cut off or done twice."""
+    changes, directory = {"sweep": {"theta": [1e-3]}, "ensemble.members": 24, "block": 1}, tmp_path / "one"
+    tls = make_certificates(tmp_path / "tls")
+    short = cluster(workers=1, walltime="00:01:00", margin=30, tls=tls)
+    with open_cluster(short, 24, directory=tmp_path) as client:
+        client.register_plugin(slow(str(tmp_path / "said"), 1.5))
+        scheduler = SchedulerAddress(kind="scheduler", address=client.scheduler.address, tls=tls)
+        report = run_study(tiny(changes), directory, scheduler, quiet=True)
+    assert (report.computed, report.missing) == (24, 0)
+    lines = [line.split(maxsplit=1) for line in (tmp_path / "said").read_text().splitlines()]
+    begun, ended = ([key for word, key in lines if word == which] for which in ("begin", "end"))
+    assert sorted(begun) == sorted(ended)
+    assert len(set(ended)) == len(ended) == 24
+    logs = [path.read_text() for path in (tmp_path / "logs" / "slurm").glob("*.err")]
+    assert len(logs) >= 2
+    assert sum("the worker leaves" in text for text in logs) >= len(logs) - 1
+    assert not any("TIME LIMIT" in text for text in logs)
+    computed(tmp_path / "quiet" / "one", changes)
+    assert_same(directory, tmp_path / "quiet" / "one")
 
 
 def test_jobs_that_wait_say_why(tmp_path, machine, caplog):
