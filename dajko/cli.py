@@ -285,7 +285,12 @@ def report(directory: Path) -> int:
 
 @main.group()
 def cluster() -> None:
-    """What clusters need."""
+    """What clusters need.
+
+    \b
+    Example:
+      dajko cluster certificates ~/.dajko/tls
+    """
 
 
 @cluster.command()

@@ -6,6 +6,8 @@ by themselves, so nothing is left of a driver that was killed.
 
 from __future__ import annotations
 
+import asyncio
+import getpass
 import logging
 import shlex
 import shutil
@@ -29,18 +31,46 @@ from dajko.study.clusters import SlurmCluster, seconds_of
 from dajko.study.settings import JOBS, ONE_THREAD, SCHEDULER, WORKER, environment
 from dajko.study.tls import make_certificates, security
 
-# Seconds between two lines that say what the first worker waits for.
-_INTERVAL = 30.0
+# Seconds between two lines that say what the first worker waits for, and between two looks for jobs that have ended.
+_INTERVAL, _LOOK = 30.0, 10.0
+# Jobs that end before a first worker has come are submitted so many times.
+_ATTEMPTS = 3
 
 
 class Demand(Adaptive):
-    """As many jobs as there are blocks to compute, between the bounds; jobs that end are replaced."""
+    """As many jobs as there are blocks to compute, between the bounds; jobs that end are replaced.
+
+    Dask notices that a worker has gone, and its job is replaced. A job that ends before its worker has come is found here.
+    """
+
+    stillborn = 0
+    _looked = 0.0
 
     async def target(self) -> int:
         """Number of tasks that are not done."""
-        unfinished = ("waiting", "no-worker", "queued", "processing")
         cluster: Any = self.cluster
+        if time.monotonic() - self._looked > _LOOK:
+            self._looked = time.monotonic()
+            await self._bury(cluster)
+        unfinished = ("waiting", "no-worker", "queued", "processing")
         return sum(task.state in unfinished for task in cluster.scheduler.tasks.values())
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether so many jobs have ended before a first worker has come that others would, too."""
+        return self.stillborn >= _ATTEMPTS * self.minimum
+
+    async def _bury(self, cluster: Any) -> None:
+        """Forget jobs that are in the queue no more and have no worker, so that others are submitted."""
+        there = {worker.name for worker in cluster.scheduler.workers.values()}
+        absent = {name: job for name, job in cluster.workers.items() if name not in there and job.job_id}
+        if not absent or self.hopeless:
+            return
+        code, said = await asyncio.to_thread(_call, "squeue", "--noheader", "--user", getpass.getuser(), "--format=%A")
+        for name, job in absent.items():
+            if code == 0 and job.job_id not in said.split() and cluster.workers.get(name) is job:
+                del cluster.workers[name]
+                self.stillborn = 0 if there else self.stillborn + 1
 
 
 @contextmanager
@@ -96,8 +126,8 @@ def slurm_client(config: SlurmCluster, blocks: int, directory: Path, logger: log
         with cluster, Client(cluster, security=safe) as client:
             _try(cluster.job_script())
             least, most = min(config.least, max(blocks, 1)), min(config.most, max(blocks, 1))
-            cluster.adapt(Adaptive=Demand, minimum=least, maximum=most, interval="1s")
-            _wait(client, cluster, config.wait, logger, logs)
+            demand = cluster.adapt(Adaptive=Demand, minimum=least, maximum=most, interval="1s")
+            _wait(client, cluster, demand, config.wait, logger, logs)
             yield client
 
 
@@ -145,11 +175,17 @@ def _try(script: str) -> None:
         raise InputError(f"cluster: Slurm refuses the job: {'; '.join(lines)}")
 
 
-def _wait(client: Client, cluster: Any, limit: float, logger: logging.Logger, logs: Path) -> None:
+def _wait(client: Client, cluster: Any, demand: Demand, limit: float, logger: logging.Logger, logs: Path) -> None:
     """Wait for the first worker, and say now and then what it waits for."""
     started = spoken = time.monotonic()
     while not client.scheduler_info(n_workers=-1)["workers"]:
         now = time.monotonic()
+        if demand.hopeless:
+            raise InputError(
+                f"cluster: {demand.stillborn} jobs have ended before their worker has come; {logs} says why: often there "
+                "is no such Python on the nodes (cluster.python, cluster.prologue), or they do not reach this host "
+                "(cluster.interface)"
+            )
         if now - started > limit:
             raise InputError(
                 f"cluster: no worker has come within {limit:g} s: {queue_says(cluster)}; raise cluster.wait, ask for less "

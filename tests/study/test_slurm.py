@@ -27,7 +27,6 @@ pytestmark = [
     pytest.mark.skipif(bool(slurm.why_not()), reason=slurm.why_not()),
     # Pipes and sockets that asyncio leaves when a cluster is closed.
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-    pytest.mark.xdist_group("slurm"),
 ]
 
 STUDY = {"sweep": {"theta": [1e-3, 1e-2]}, "ensemble.members": 8, "block": 2}
@@ -179,6 +178,18 @@ def test_jobs_that_wait_say_why(tmp_path, machine, caplog):
             pass
     finally:
         subprocess.run(["scancel", busy], check=True)
+    until(lambda: not jobs())
+
+
+def test_jobs_that_end_at_once_are_not_submitted_for_ever(tmp_path, machine):
+    with (
+        pytest.raises(
+            InputError, match=r"cluster: 6 jobs have ended before their worker has come; .*/logs/slurm says why: "
+        ),
+        open_cluster(cluster(python="/nowhere/python"), 10, directory=tmp_path),
+    ):
+        pass
+    assert any("/nowhere/python" in path.read_text() for path in (tmp_path / "logs" / "slurm").glob("*.err"))
     until(lambda: not jobs())
 
 
