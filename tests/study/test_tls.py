@@ -1,5 +1,6 @@
 """Certificates, and what a scheduler on a network takes from whom: real schedulers and workers, as their own programs."""
 
+import gc
 import os
 import re
 import socket
@@ -14,6 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 import xarray as xr
+import yaml
 from click.testing import CliRunner
 from distributed import Client, Security
 
@@ -171,6 +173,33 @@ def test_a_study_over_tls_has_the_same_bits(tmp_path, tiny, computed, safe, cert
         assert found[name].equals(expected[name]), name
 
 
+def test_the_command_line_names_a_scheduler_and_certificates(tmp_path, tiny, safe, safe_address, certificates):
+    """In place of the cluster of the file, by the scheduler's file or its address; what is there is not computed again."""
+    path = tmp_path / "studies.yaml"
+    path.write_text(yaml.safe_dump({"studies": {"one": tiny(STUDY)}, "cluster": {"kind": "local", "workers": 1}}))
+    given = ["--results", str(tmp_path), "--certificates", str(Path(certificates.ca).parent)]
+    for where, computed in ((str(safe[0]), 8), (safe_address, 0)):
+        result = CliRunner().invoke(main, ["run", str(path), "--scheduler", where, *given])
+        assert (result.exit_code, f"8 converged, {computed} computed now" in result.output) == (0, True), result.output
+    assert f"workers of the scheduler {safe_address}" in (tmp_path / "one" / "run.log").read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--scheduler", "tls://10.0.0.1:1", "--workers", "2"], "give either --workers or --scheduler"),
+        (["--certificates", "set"], "--certificates goes with --scheduler"),
+        (["--scheduler", ""], "--scheduler must not be empty"),
+    ],
+)
+def test_options_that_do_not_go_together(tmp_path, tiny, options, message):
+    (tmp_path / "studies.yaml").write_text(yaml.safe_dump({"studies": {"one": tiny(STUDY)}}))
+    for command in (["run", str(tmp_path / "studies.yaml")], ["retry", str(tmp_path)]):
+        result = CliRunner().invoke(main, [*command, *options])
+        assert (result.exit_code, result.output) == (2, f"dajko: {message}\n")
+    assert [file.name for file in tmp_path.iterdir()] == ["studies.yaml"]
+
+
 def strangers(folder, certificates):
     """Who must not get in: with no certificate, or with one of another authority."""
     other = make_certificates(folder / "other")
@@ -188,6 +217,8 @@ def submits(address, settings):
             return client.submit(os.getpid, pure=False).result(timeout=20) > 0
     except (OSError, TimeoutError, TypeError, RuntimeError):
         return False
+    finally:
+        gc.collect()  # what is left of a refused client would lock up the next one
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # what distributed leaves of refused clients
