@@ -16,26 +16,29 @@ from typing import Any
 from distributed import Client, Future, as_completed
 from distributed.scheduler import KilledWorker
 
+from dajko.study.attend import Attendance
 from dajko.study.batches import Batches
 from dajko.study.block import BlockReport, LostTask, Task, compute_cells, killed_cell, run_tasks, write_cells
 from dajko.study.store import CellStore
-
-# Dask gives a local worker up for good if it is not there 15 s after it has died, also when it has been there meanwhile and
-# its nanny is starting it once more; in the end no worker would be left.
-PATIENCE = {"distributed.deploy.lost-worker-timeout": "1 day"}
 
 # Batches under way for each worker: one computing, one waiting.
 _WINDOW = 2
 
 
 def results(
-    client: Client, store: CellStore, tasks: Sequence[Task], workers: int, logger: logging.Logger
+    client: Client, store: CellStore, tasks: Sequence[Task], workers: int, logger: logging.Logger, patience: float = 300.0
 ) -> Iterator[BlockReport]:
     """Reports of the tasks as they finish; a task that is lost has none, and its cells stay as they are.
 
     What Dask knows as one task is a batch of these. The scheduler holds no more than two batches for each worker.
+
+    Raises
+    ------
+    InputError
+        If there is no worker for ``patience`` seconds.
     """
     waiting, suspects = Batches(tasks, workers), []
+    there = Attendance(client, workers, patience, logger)
 
     def submit(batch: Sequence[Task]) -> Future[list[BlockReport | LostTask]]:
         cells = [len(task.numbers(store)) for task in batch]  # now: once it is submitted, it may be done at once
@@ -45,7 +48,7 @@ def results(
 
     of: dict[Any, tuple[Sequence[Task], list[int]]] = {}
     running = as_completed([submit(batch) for batch in itertools.islice(waiting, workers * _WINDOW)])
-    for future in running:
+    for future in there.finished(running):
         error, (batch, cells) = future.exception(), of.pop(future.key)
         if error is None:
             found = future.result()
@@ -67,19 +70,20 @@ def results(
         else:
             logger.error("a block was lost: %s: %s: %s", _named(batch), type(error).__name__, error)
         future.release()
-        following = next(waiting, None)
-        if following is not None:
+        for following in itertools.islice(waiting, max(0, there.workers * _WINDOW - running.count())):
             running.add(submit(following))
     for task in suspects:
-        yield _one_by_one(client, store, task, logger)
+        yield _one_by_one(client, store, task, there, logger)
 
 
-def _one_by_one(client: Client, store: CellStore, task: Task, logger: logging.Logger) -> BlockReport:
+def _one_by_one(client: Client, store: CellStore, task: Task, there: Attendance, logger: logging.Logger) -> BlockReport:
     """Compute the cells of a task alone, one after the other, and write them together: one task, one writer."""
     found = []
     for number in task.numbers(store):
         single = Task(task.block, (number,), task.setting)
         future = client.submit(compute_cells, str(store.path), store.hash, single, pure=False)
+        for _ in there.finished(as_completed([future])):
+            pass
         error = future.exception()
         if error is None:
             found += future.result()

@@ -13,15 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import dask
-
 from dajko.errors import InputError
 from dajko.study.block import BlockReport, Task
 from dajko.study.checked import check_plan
 from dajko.study.checksums import Damage, all_blocks, repair
 from dajko.study.cluster import open_cluster
-from dajko.study.config import ClusterConfig, LocalCluster, SchedulerAddress, StudyConfig, study_hash
-from dajko.study.dispatch import PATIENCE
+from dajko.study.clusters import ClusterConfig, LocalCluster, SchedulerAddress, SlurmCluster
+from dajko.study.config import StudyConfig, study_hash
 from dajko.study.dispatch import results as results_of
 from dajko.study.labelled import write_summary
 from dajko.study.layout import FAILURES, MANIFEST, SUMMARY
@@ -275,13 +273,14 @@ def _compute(store: CellStore, tasks: list[Task], broken: Sequence[Damage], conf
             return total
         number = sum(len(task.numbers(store)) for task in tasks)
         logger.info("%s: %d of %d members to compute, in %d blocks", name, number, store.size, len(tasks))
-        with dask.config.set(PATIENCE), open_cluster(config, len(tasks)) as client:
+        with open_cluster(config, len(tasks), directory=store.path.parent, logger=logger) as client:
             scheduler = client.scheduler_info(n_workers=-1)
             workers = len(scheduler["workers"])
+            expected = min(config.most, len(tasks)) if isinstance(config, SlurmCluster) else workers
             logger.info("%s: %d workers of the scheduler %s", name, workers, scheduler["address"])
             warm(client)
             progress = StudyProgress(name, store.size, store.size - number, logger, bar)
-            for report in results_of(client, store, tasks, workers, logger):
+            for report in results_of(client, store, tasks, max(workers, expected), logger, config.patience):
                 shown = report.failures[: max(0, _MOST_TOLD - total.failures)]
                 total.add(report)
                 progress.advance(report.cells, len(report.failures))
