@@ -273,6 +273,13 @@ def test_a_part_of_a_view_is_that_part_of_the_whole(seed):
     assert np.array_equal(view[index], whole[index], equal_nan=True)
 
 
+def test_cells_of_a_view_may_stand_in_another_order_than_in_the_store():
+    """The first and the last are where they would be if all were in order."""
+    array = zarr.create_array({}, shape=(4,), chunks=(2,), dtype="i4")
+    array[:] = [10, 11, 12, 13]
+    assert Labelled(array, np.array([[0, 2], [1, 3]]))[:, :].tolist() == [[10, 12], [11, 13]]
+
+
 SLAB = """
 import json, sys
 from dajko.study.run import run_study
