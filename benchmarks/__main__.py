@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import click
 from pydantic import TypeAdapter
 from rich.console import Console
 
-from benchmarks import iteration, plot, scaling, solvers, study
+from benchmarks import iteration, plot, scale, scaling, solvers, study
 from benchmarks.figures import NAMES, STEPS
 from benchmarks.report import markdown, profile_sheets, show
 from benchmarks.results import FOLDER, PARTS, ROOT, Occasion, Results, load, save
@@ -58,6 +59,35 @@ def profile(members: int, workers: int) -> None:
     path = FOLDER / "profile.json"
     path.write_bytes(TypeAdapter(study.Profile).dump_json(found, indent=2) + b"\n")
     console.print(str(path), soft_wrap=True)
+
+
+@main.command(name="scale")
+@click.argument("name", type=click.Choice(scale.names()))
+@click.option("--cells", type=click.IntRange(min=8), default=1_000_000, show_default=True)
+@click.option("--workers", type=click.IntRange(min=1), default=2, show_default=True)
+@click.option("--folder", type=click.Path(exists=True, path_type=Path), help="Where the store is made and deleted again.")
+def run_scale(name: str, cells: int, workers: int, folder: Path | None) -> None:
+    """Run a study of very many cells: seconds, memory, files, time to open."""
+    found = scale.measure(name, cells, workers, folder)
+    for line in found.lines():
+        click.echo(line)
+    FOLDER.mkdir(exist_ok=True)
+    path = FOLDER / f"scale-{name}-{cells}-{workers}.json"
+    path.write_bytes(TypeAdapter(scale.Scale).dump_json(found, indent=2) + b"\n")
+    click.echo(str(path))
+
+
+@main.command()
+@click.option("--members", type=click.IntRange(min=100), default=10_000, show_default=True)
+@click.option("--rounds", type=click.IntRange(min=1), default=2, show_default=True)
+def speedup(members: int, rounds: int) -> None:
+    """Run one study on one worker and on two, in turn; needs a machine with two idle cores."""
+    runs = study.throughput(members, rounds)
+    for run in runs:
+        spent = f"{run.seconds:.1f} s, {run.cpu_seconds:.1f} s of CPU, {run.busy_seconds:.1f} s busy, load {run.load:.1f}"
+        click.echo(f"{run.workers} workers: {run.members} members in {spent}")
+    best = {n: min(run.seconds for run in runs if run.workers == n) for n in (1, 2)}
+    click.echo(f"two workers are {best[1] / best[2]:.2f} times as fast as one")
 
 
 @main.command()

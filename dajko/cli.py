@@ -78,11 +78,15 @@ def validate(file: Path) -> int:
       dajko validate config/config.yaml
     Exit code: 0 valid, 2 bad input.
     """
+    import numpy as np
+
     from dajko.study.layout import estimated_seconds
 
     for plan in _plans(file, ()):
         cells = len(plan.points) * plan.members
-        minutes = sum(estimated_seconds(s) for s in plan.studies) * plan.members / 60.0
+        first, codes = plan.sweep.distinct("grid", "time", "model", "solver")
+        seconds = np.array([estimated_seconds(plan.studies[point]) for point in first.tolist()])
+        minutes = float(seconds[codes].sum()) * plan.members / 60.0
         click.echo(
             f"{plan.name}: {len(plan.points)} points x {plan.members} members = {cells} cells, "
             f"very roughly {minutes:.2g} core minutes"
@@ -342,9 +346,9 @@ def _cluster(workers: int | None, scheduler: str | None, certificates: Path | No
 
 def _plans(file: Path, names: tuple[str, ...]) -> list[Any]:
     """The studies of a file, or those named, planned and with every cell checked."""
+    from dajko.study.checked import check_plan
     from dajko.study.members import make_plan
     from dajko.study.parse import in_file, read_studies
-    from dajko.study.run import check_plan
 
     config = read_studies(file)
     for name in names:

@@ -25,8 +25,8 @@ from dajko.solvers import Status
 from dajko.study.config import StudyConfig
 from dajko.study.labelled import open_cells, open_summary, write_summary
 from dajko.study.layout import CELLS, SUMMARY
-from dajko.study.members import dimension_name
 from dajko.study.store import CellStore
+from dajko.study.sweep import dimension_name
 
 # Statuses of the cells that statistics use.
 _USABLE = [status for status in Status if status.usable]
@@ -211,10 +211,11 @@ def swept_axes(attributes: Mapping[str, Any]) -> tuple[SweptAxis, ...]:
 
 
 def _by_point(node: xr.Dataset, dims: list[str], first: int) -> xr.Dataset:
-    small = node[[*_READ, *(name for name in _READ_TOO if name in node)]]
+    # Read before its axes are joined: of what is not there yet, xarray would read number by number.
+    small = node[[*_READ, *(name for name in _READ_TOO if name in node)]].load()
     flat = small.stack(point=dims, create_index=False) if dims else small.expand_dims("point")
     numbers = np.arange(first, first + flat.sizes["point"])
-    return flat.assign_coords(point=numbers).transpose("point", "member", "time").load()
+    return flat.assign_coords(point=numbers).transpose("point", "member", "time")
 
 
 def _refresh(directory: Path) -> None:

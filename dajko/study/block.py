@@ -1,4 +1,4 @@
-"""What one Dask task does: simulate cells of a block and write them, with a line in the journal for each that fails."""
+"""What one Dask task does: simulate cells of blocks and write them, with a line in the journal for each that fails."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from dajko.study.code import code_hash
 from dajko.study.identity import id_text
 from dajko.study.journal import record
 from dajko.study.layout import ALL_VARIABLES, FIELDS, ID
-from dajko.study.members import Group, Plan, make_plan, shape_key
+from dajko.study.members import known_plan
+from dajko.study.plan import Group, Plan
 from dajko.study.store import Block, CellStore
 
 
@@ -29,6 +30,11 @@ class Task:
     block: Block
     cells: tuple[int, ...] | None = None
     setting: int = 0
+
+    @property
+    def size(self) -> int:
+        """Number of cells, or a bound of it: of the block as a whole, some may be there already."""
+        return self.block.stop - self.block.start if self.cells is None else len(self.cells)
 
     def numbers(self, store: CellStore) -> list[int]:
         """The cells of the task."""
@@ -47,9 +53,18 @@ class BlockReport:
 
 
 @dataclass(frozen=True)
+class LostTask:
+    """A task that could not be done, and why; its cells are as they were."""
+
+    task: Task
+    message: str
+
+
+@dataclass(frozen=True)
 class Work:
     """What a process needs to know of a study, once."""
 
+    store: CellStore
     plan: Plan
     groups: tuple[Group | None, ...]  # of the plan, for each group of the store
     order: tuple[NDArray[np.int64], ...]
@@ -61,8 +76,10 @@ class Work:
         return planned.points[place // self.plan.members], place % self.plan.members
 
 
-def run_block(path: str, digest: str, task: Task) -> BlockReport:
-    """Simulate and write the cells of a task.
+def run_tasks(path: str, digest: str, tasks: Sequence[Task]) -> list[BlockReport | LostTask]:
+    """Simulate and write the cells of several tasks, one after the other; each is there as soon as it is done.
+
+    A task that cannot be written, say, is no reason to lose the others.
 
     Parameters
     ----------
@@ -70,22 +87,32 @@ def run_block(path: str, digest: str, task: Task) -> BlockReport:
         The store, which holds the configuration of its study.
     digest : str
         Hash of the study; a worker plans it once.
-    task : Task
+    tasks : sequence of Task
     """
+    found: list[BlockReport | LostTask] = []
+    for task in tasks:
+        try:
+            found.append(run_block(path, digest, task))
+        except Exception as error:
+            found.append(LostTask(task, f"{type(error).__name__}: {error}"))
+    return found
+
+
+def run_block(path: str, digest: str, task: Task) -> BlockReport:
+    """Simulate and write the cells of one task; see :func:`run_tasks`."""
     started = time.perf_counter()
     found = compute_cells(path, digest, task)
-    store = CellStore(Path(path))
-    _check(store, digest)  # a worker that was cut off may come back after another run has begun
+    store = work_of(path, digest).store  # a worker that was cut off may come back after another run has begun
     report = write_cells(store, task, found)
     return BlockReport(report.block, report.cells, report.failures, report.solver_seconds, time.perf_counter() - started)
 
 
 def compute_cells(path: str, digest: str, task: Task) -> list[tuple[int, CellResult]]:
     """Simulate the cells of a task, and write nothing."""
-    store, known = CellStore(Path(path)), work_of(path, digest)
-    numbers = task.numbers(store)
+    known = work_of(path, digest)
+    numbers = task.numbers(known.store)
     cells = [known.cell(task.block.group, number) for number in numbers]
-    return list(zip(numbers, run_cells(known.plan, cells, store.settings[task.setting]), strict=True))
+    return list(zip(numbers, run_cells(known.plan, cells, known.store.settings[task.setting]), strict=True))
 
 
 def killed_cell(store: CellStore, task: Task, deaths: int) -> tuple[int, CellResult]:
@@ -112,27 +139,31 @@ def write_cells(store: CellStore, task: Task, found: Sequence[tuple[int, CellRes
     return BlockReport(block, len(found), failures, sum(float(result.row["solve_time"]) for _, result in found))
 
 
-@lru_cache(maxsize=4)
 def work_of(path: str, digest: str) -> Work:
-    """The plan of a store's study, and which of its cells stand where.
+    """The plan of a store's study, and which of its cells stand where; looked up again when the store has changed.
 
     Raises
     ------
     RuntimeError
         If the store belongs to another study now, or was computed by other code.
     """
+    try:
+        found = (Path(path) / "zarr.json").stat()
+    except FileNotFoundError:
+        return _work_of(path, digest, (0, 0, 0))  # which says that there is no store
+    return _work_of(path, digest, (found.st_ino, found.st_mtime_ns, found.st_size))
+
+
+@lru_cache(maxsize=4)
+def _work_of(path: str, digest: str, _version: tuple[int, int, int]) -> Work:
     store = CellStore(Path(path))
-    _check(store, digest)
-    if store.code != code_hash():
-        raise RuntimeError(f"the dajko of this worker has other numerical code than the one that made {path}")
-    plan, groups = make_plan(store.study_name, store.study), range(len(store.groups))
-    planned = {shape_key(plan.studies[group.points[0]]): group for group in plan.groups}
-    return Work(plan, tuple(planned.get(store.shape(i)) for i in groups), tuple(store.order(i) for i in groups))
-
-
-def _check(store: CellStore, digest: str) -> None:
     if store.hash != digest:
         raise RuntimeError(f"{store.path} belongs to another study now")
+    if store.code != code_hash():
+        raise RuntimeError(f"the dajko of this worker has other numerical code than the one that made {path}")
+    plan, groups = known_plan(store.study_name, store.study), range(len(store.groups))
+    planned = {plan.shape(group.points[0]): group for group in plan.groups}
+    return Work(store, plan, tuple(planned.get(store.shape(i)) for i in groups), tuple(store.order(i) for i in groups))
 
 
 def _entry(store: CellStore, task: Task, number: int, result: CellResult) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from dajko.solvers import Status
 from dajko.study.experiment import Experiment, build, simulate_many
-from dajko.study.members import Plan
+from dajko.study.plan import Plan
 
 # Kinds of failures that are no exceptions.
 ITERATION_LIMIT, NOT_FINITE, WORKER_DIED = "iteration limit", "not finite", "worker died"

@@ -6,14 +6,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import zarr
 from numpy.typing import ArrayLike, NDArray
 
 from dajko.study.config import StudyConfig
 from dajko.study.identity import cell_ids
 from dajko.study.layout import CODECS, ID, MEMBER, NOT_ASKED, ORDER, SEED_KEY, flags
-from dajko.study.members import Group, Plan, dimension_name, label, value_at
+from dajko.study.members import label
+from dajko.study.plan import Group, Plan, value_at
 from dajko.study.seeds import noise_key
+from dajko.study.sweep import dimension_name, section_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,17 +43,19 @@ class Columns:
     @staticmethod
     def planned(plan: Plan, group: Group, code: str, keys: list[str]) -> Columns:
         """The cells of a group of a plan, with the values of some dotted keys."""
-        member = np.tile(np.arange(plan.members), len(group.points))
-        parameters = {}
+        points, parameters = np.asarray(group.points), {}
+        member = np.tile(np.arange(plan.members), points.size)
         for key in keys:
             if key in plan.perturbed_keys:
-                values = np.array([plan.draws(p, m)[key] for p in group.points for m in range(plan.members)])
+                draws, rows = plan.drawn(key)
+                parameters[key] = draws[rows[points]].ravel()
             else:
-                values = np.repeat(
-                    [_scalar(plan.studies[p], plan.points[p].get(key), key) for p in group.points], plan.members
-                )
-            parameters[key] = values
-        seed_key = np.array([noise_key(int(m)) for m in range(plan.members)])[member]
+                first, codes = plan.sweep.distinct(section_of(key))
+                used, places = np.unique(codes[points], return_inverse=True)
+                at = first[used].tolist()
+                values = np.array([_scalar(plan.studies[p], plan.points[p].get(key), key) for p in at])
+                parameters[key] = np.repeat(values[places], plan.members)
+        seed_key = np.array([noise_key(m) for m in range(plan.members)])[member]
         return Columns(cell_ids(plan, group, code), np.arange(member.size), member, seed_key, parameters)
 
     @staticmethod
@@ -73,9 +78,10 @@ class Columns:
 
     def extended(self, planned: Columns) -> Columns:
         """These cells, none of them moved, and after them those of a plan that are not among them."""
-        rank = dict(zip(planned.ids.tolist(), planned.order.tolist(), strict=True))
-        order = np.array([rank.pop(number, NOT_ASKED) for number in self.ids.tolist()], dtype=np.int64)
-        new = np.array(sorted(rank.values()), dtype=np.int64)
+        _, here, there = np.intersect1d(self.ids, planned.ids, return_indices=True)
+        order = np.full(self.ids.size, NOT_ASKED, dtype=np.int64)
+        order[here] = planned.order[there]
+        new = np.setdiff1d(planned.order, order)
         return Columns(
             np.concatenate([self.ids, planned.ids[new]]),
             np.concatenate([order, new]),
@@ -102,7 +108,7 @@ class Columns:
             if values.dtype.kind in "iuf":
                 coordinate(target, dimension_name(key), ("cell",), values, {"long_name": key, **unit})
             else:
-                categories(target, dimension_name(key), "cell", [str(v) for v in values], key)
+                categories(target, dimension_name(key), "cell", values, key)
 
 
 def coordinate_names(keys: list[str]) -> str:
@@ -130,11 +136,12 @@ def coordinate(target: zarr.Group, name: str, dims: tuple[str, ...], values: Arr
     array[...] = data
 
 
-def categories(target: zarr.Group, name: str, dim: str, words: list[str], long_name: str) -> None:
+def categories(target: zarr.Group, name: str, dim: str, words: ArrayLike, long_name: str) -> None:
     """Write words as integers with CF flags: zarr's format 3 has no agreed type for text."""
-    code = {word: i for i, word in enumerate(dict.fromkeys(words))}
-    codes = np.array([code[w] for w in words], dtype="i2")
-    coordinate(target, name, (dim,), codes, {"long_name": long_name, "units": "1", **flags(list(code))})
+    codes, distinct = pd.factorize(np.asarray(words, dtype=object))
+    dtype = "i2" if len(distinct) <= np.iinfo("i2").max else "i4"
+    meanings = flags([str(word) for word in distinct])
+    coordinate(target, name, (dim,), codes.astype(dtype), {"long_name": long_name, "units": "1", **meanings})
 
 
 def _scalar(study: StudyConfig, given: Any, key: str) -> Any:

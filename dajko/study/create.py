@@ -25,7 +25,7 @@ from dajko.solvers import Status
 from dajko.study.columns import Columns, categories, coordinate, coordinate_names, parameter_keys
 from dajko.study.config import SCHEMA_VERSION, study_hash
 from dajko.study.layout import CODECS, OBSERVATION, TIME, Variable, X, block_size, flags, stored_variables
-from dajko.study.members import Group, Plan, Shape, group_name, shape_key
+from dajko.study.plan import Group, Plan, Shape, group_name
 from dajko.study.store import CellStore, writing_all_chunks
 
 # A store whose blocks are so many times smaller than those of a new one gets new blocks.
@@ -92,7 +92,7 @@ def description(plan: Plan) -> dict[str, Any]:
 
 
 def _parts(plan: Plan, old: CellStore | None) -> list[_Part]:
-    planned = {shape_key(plan.studies[group.points[0]]): group for group in plan.groups}
+    planned = {plan.shape(group.points[0]): group for group in plan.groups}
     there = [old.shape(i) for i in range(len(old.groups))] if old else []
     known = [_Part(planned.get(shape), i, shape) for i, shape in enumerate(there)]
     return known + [_Part(group, None, shape) for shape, group in planned.items() if shape not in there]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,45 +17,58 @@ from distributed import Client, Future, as_completed
 from distributed.scheduler import KilledWorker
 
 from dajko.study.attend import Attendance
-from dajko.study.block import BlockReport, Task, compute_cells, killed_cell, run_block, write_cells
+from dajko.study.batches import Batches
+from dajko.study.block import BlockReport, LostTask, Task, compute_cells, killed_cell, run_tasks, write_cells
 from dajko.study.store import CellStore
 
-# Tasks under way for each worker: one computing, one waiting.
+# Batches under way for each worker: one computing, one waiting.
 _WINDOW = 2
 
 
 def results(
-    client: Client, store: CellStore, tasks: list[Task], workers: int, logger: logging.Logger, patience: float = 300.0
+    client: Client, store: CellStore, tasks: Sequence[Task], workers: int, logger: logging.Logger, patience: float = 300.0
 ) -> Iterator[BlockReport]:
     """Reports of the tasks as they finish; a task that is lost has none, and its cells stay as they are.
+
+    What Dask knows as one task is a batch of these. The scheduler holds no more than two batches for each worker.
 
     Raises
     ------
     InputError
         If there is no worker for ``patience`` seconds.
     """
-    waiting, suspects = iter(tasks), []
+    waiting, suspects = Batches(tasks, workers), []
     there = Attendance(client, workers, patience, logger)
 
-    def submit(task: Task) -> Future[BlockReport]:
-        cells = len(task.numbers(store))  # now: once it is submitted, it may be done at once
-        future = client.submit(run_block, str(store.path), store.hash, task, pure=False)
-        of[future.key] = task, cells
+    def submit(batch: Sequence[Task]) -> Future[list[BlockReport | LostTask]]:
+        cells = [len(task.numbers(store)) for task in batch]  # now: once it is submitted, it may be done at once
+        future = client.submit(run_tasks, str(store.path), store.hash, batch, pure=False)
+        of[future.key] = batch, cells
         return future
 
-    of: dict[Any, tuple[Task, int]] = {}
-    running = as_completed([submit(task) for task in itertools.islice(waiting, workers * _WINDOW)])
+    of: dict[Any, tuple[Sequence[Task], list[int]]] = {}
+    running = as_completed([submit(batch) for batch in itertools.islice(waiting, workers * _WINDOW)])
     for future in there.finished(running):
-        error, (task, cells) = future.exception(), of.pop(future.key)
+        error, (batch, cells) = future.exception(), of.pop(future.key)
         if error is None:
-            # Where a worker took its report with it into death, the task ran again, and found that nothing was left to do.
-            yield replace(future.result(), cells=cells)
+            found = future.result()
+            waiting.learn([report for report in found if isinstance(report, BlockReport)])
+            for report, number in zip(found, cells, strict=True):
+                if isinstance(report, BlockReport):
+                    # Where a worker took its report with it into death, the task ran again, and found nothing left to do.
+                    yield replace(report, cells=number)
+                else:
+                    # The cells stay pending in the store, so the next run takes them up again.
+                    logger.error("a block was lost: %s: %s", _cells(report.task), report.message)
         elif isinstance(error, KilledWorker):
-            suspects.append(task)
-            logger.warning("%s: their workers died; computed one by one at the end", _cells(task))
+            logger.warning("%s: their workers died; computed one by one at the end", _named(batch))
+            for task, number in zip(batch, cells, strict=True):
+                if task.numbers(store):
+                    suspects.append(task)
+                else:
+                    yield BlockReport(task.block, number, (), 0.0)
         else:
-            # The cells stay pending in the store, so the next run takes them up again.
-            logger.error("a block was lost: %s: %s: %s", _cells(task), type(error).__name__, error)
+            logger.error("a block was lost: %s: %s: %s", _named(batch), type(error).__name__, error)
         future.release()
         for following in itertools.islice(waiting, max(0, there.workers * _WINDOW - running.count())):
             running.add(submit(following))
@@ -80,6 +93,10 @@ def _one_by_one(client: Client, store: CellStore, task: Task, there: Attendance,
             logger.error("a cell was lost: %s: %s: %s", _cells(single), type(error).__name__, error)
         future.release()
     return write_cells(store, task, found)
+
+
+def _named(batch: Sequence[Task]) -> str:
+    return ", ".join(_cells(task) for task in batch)
 
 
 def _cells(task: Task) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from dajko.study.columns import parameter_keys
 from dajko.study.config import NOT_COMPUTED, StudyConfig
-from dajko.study.members import Plan
+from dajko.study.plan import Plan
 from dajko.study.store import CellStore
 
 # What a study may change without its cells becoming others: which values it sweeps, and how many members it has.

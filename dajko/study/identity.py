@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dajko.study.config import NOT_SWEPT, StudyConfig
-from dajko.study.members import Group, Plan, assign
+from dajko.study.plan import Group, Plan, assign
 from dajko.study.seeds import noise_key
+from dajko.study.sweep import section_of
 
 
 def cell_ids(plan: Plan, group: Group, code: str) -> NDArray[np.uint64]:
@@ -27,20 +28,20 @@ def cell_ids(plan: Plan, group: Group, code: str) -> NDArray[np.uint64]:
     code : str
         Hash of the numerical code.
     """
-    found = np.empty(len(group.points) * plan.members, dtype=np.uint64)
-    at = 0
-    for point in group.points:
-        content = _parameters(plan.studies[point])
-        for key in plan.perturbed_keys:  # the draw of each member stands in its place
-            assign(content, key, None)
-        common = hashlib.blake2b(json.dumps([code, content], sort_keys=True).encode(), digest_size=8)
+    points, seed = np.asarray(group.points), plan.study.ensemble.seed
+    sections = [_section_texts(plan, name) for name in sorted(set(StudyConfig.model_fields) - set(NOT_SWEPT))]
+    drawn = {key: plan.drawn(key) for key in plan.perturbed_keys}
+    found = bytearray()
+    for point in points.tolist():
+        content = ", ".join(texts[codes[point]] for texts, codes in sections)
+        common = hashlib.blake2b(f"[{json.dumps(code)}, {{{content}}}]".encode(), digest_size=8)
+        rows = {key: draws[which[point]].tolist() for key, (draws, which) in drawn.items()}
         for member in range(plan.members):
             digest = common.copy()
-            drawn = plan.draws(point, member) if plan.perturbed_keys else {}
-            digest.update(json.dumps([plan.study.ensemble.seed, noise_key(member), drawn], sort_keys=True).encode())
-            found[at] = int.from_bytes(digest.digest(), "big")
-            at += 1
-    return found
+            values = json.dumps({key: row[member] for key, row in rows.items()}, sort_keys=True) if rows else "{}"
+            digest.update(f"[{seed}, {list(noise_key(member))}, {values}]".encode())
+            found += digest.digest()
+    return np.frombuffer(bytes(found), dtype=">u8").astype(np.uint64)
 
 
 def id_text(number: int) -> str:
@@ -48,8 +49,23 @@ def id_text(number: int) -> str:
     return f"{int(number):016x}"
 
 
-def _parameters(study: StudyConfig) -> dict[str, Any]:
-    """Everything that decides the results of a cell, but its seed."""
-    content: dict[str, Any] = study.model_dump(mode="json", exclude=set(NOT_SWEPT))
-    content["time"] = {"tau": study.time.tau, "count": study.time.count}  # `steps` and `end` say the same
-    return content
+def _section_texts(plan: Plan, name: str) -> tuple[list[str], NDArray[np.int64]]:
+    """One section as JSON with sorted keys, for each of its contents, and which of them each point has.
+
+    Together the sections are everything that decides the results of a cell, but its seed.
+    """
+    first, codes = plan.sweep.distinct(name)
+    return [
+        f"{json.dumps(name)}: {json.dumps(_content(plan, point, name), sort_keys=True)}" for point in first.tolist()
+    ], codes
+
+
+def _content(plan: Plan, point: int, name: str) -> Any:
+    study = plan.studies[point]
+    if name == "time":
+        return {"tau": study.time.tau, "count": study.time.count}  # `steps` and `end` say the same
+    content: dict[str, Any] = study.model_dump(mode="json", include={name})
+    for key in plan.perturbed_keys:  # the draw of each member stands in its place
+        if section_of(key) == name:
+            assign(content, key, None)
+    return content[name]

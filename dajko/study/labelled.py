@@ -7,14 +7,15 @@ import os
 import shutil
 from pathlib import Path
 
+import dask
 import numpy as np
 import xarray as xr
 import zarr
 
 from dajko.errors import InputError
-from dajko.study.layout import ALL_VARIABLES, FIELDS, ID, MEMBER, NOT_ASKED, OBSERVATION, ORDER, SUMMARY, TIME, X, flags
-from dajko.study.members import dimension_name
+from dajko.study.layout import ALL_VARIABLES, FIELDS, NOT_ASKED, ORDER, SUMMARY, X, flags
 from dajko.study.store import CellStore, cells_path
+from dajko.study.view import labelled
 
 
 def open_study(path: str | Path) -> xr.Dataset | xr.DataTree:
@@ -37,7 +38,7 @@ def open_study(path: str | Path) -> xr.Dataset | xr.DataTree:
         If there is no store.
     """
     store = CellStore(cells_path(Path(path)))
-    return _tree({name: unstack(cells) for name, cells in open_cells(store).items()})
+    return _tree(_views(store))
 
 
 def open_cells(store: CellStore) -> dict[str, xr.Dataset]:
@@ -56,6 +57,13 @@ def open_cells(store: CellStore) -> dict[str, xr.Dataset]:
             if not np.array_equal(places, np.arange(order.size)):
                 cells = cells.isel(cell=places)
             opened[group.path] = decode(cells.set_coords(parameters).assign_attrs(dict(store.root.attrs)))
+    return {"": next(iter(opened.values()))} if len(opened) == 1 else opened
+
+
+def _views(store: CellStore) -> dict[str, xr.Dataset]:
+    """The labelled view of each group of which the study asks for cells; the only one has no name."""
+    found = {str(group.path): labelled(store, i) for i, group in enumerate(store.groups)}
+    opened = {name: view for name, view in found.items() if view is not None}
     return {"": next(iter(opened.values()))} if len(opened) == 1 else opened
 
 
@@ -78,42 +86,6 @@ def encode(dataset: xr.Dataset) -> xr.Dataset:
             shaped = codes.reshape(coordinate.shape).astype("i2")
             dataset = dataset.assign_coords({name: (coordinate.dims, shaped, attributes)})
     return dataset
-
-
-def unstack(cells: xr.Dataset) -> xr.Dataset:
-    """Turn the flat dimension ``cell`` into the swept parameters and ``member``.
-
-    Keys that vary together share the dimension ``zip`` and are coordinates along it; perturbed keys are coordinates over
-    all swept dimensions and ``member``.
-    """
-    attributes = {name: cells[name].attrs for name in cells.coords}
-    attributes["zip"] = {"long_name": "position of the keys that vary together", "units": "1"}
-    along: dict[str, tuple[str, np.ndarray]] = {}
-    dims = []
-    for dimension, *keys in json.loads(cells.attrs["axes"]):
-        dims.append(dimension)
-        if len(keys) > 1:
-            names = [dimension_name(key) for key in keys]
-            rows = list(zip(*(cells[n].values.tolist() for n in names), strict=True))
-            distinct = list(dict.fromkeys(rows))
-            cells = cells.drop_vars(names).assign_coords({dimension: ("cell", [distinct.index(row) for row in rows])})
-            along |= {n: (dimension, np.array(v)) for n, v in zip(names, zip(*distinct, strict=True), strict=True)}
-    study = json.loads(cells.attrs["configuration"])
-    drawn = [ID, *(dimension_name(key) for key in study["ensemble"]["perturbations"])]
-    cells = cells.reset_coords(drawn)
-    # Also keys that earlier configurations have swept and this one does not: all cells have the same value.
-    cells = cells.drop_vars([n for n, c in cells.coords.items() if "cell" in c.dims and n not in (*dims, MEMBER)])
-    # Where the combinations are not complete, whole numbers (iterations, statuses) read 0: not computed.
-    fill = {n: np.nan if v.dtype.kind == "f" else 0 for n, v in cells.data_vars.items()}
-    if dims:
-        result = cells.set_index(cell=[*dims, "member"]).unstack("cell", fill_value=fill)
-    else:  # nothing is swept: one index is no MultiIndex, which is what unstack needs
-        result = cells.set_index(cell="member").rename(cell="member")
-    result = result.assign_coords(along).set_coords(drawn)
-    for name in result.coords:
-        result[name].attrs.update(attributes.get(name, {}))
-    present = [d for d in (TIME, X, OBSERVATION) if d in result.dims]
-    return _in_order(result.transpose(*dims, "member", *present))
 
 
 def _in_order(dataset: xr.Dataset) -> xr.Dataset:
@@ -150,11 +122,12 @@ def write_summary(directory: Path) -> Path:
     target = directory / SUMMARY
     temporary = target.with_name(f".{SUMMARY}.{os.getpid()}")
     shutil.rmtree(temporary, ignore_errors=True)
-    opened = open_cells(store)
+    opened = _views(store)
     names = list(opened)
-    for name, cells in opened.items():
-        small = encode(unstack(cells.drop_vars([f for f in (*FIELDS, X) if f in cells.variables]).load()))
-        small.to_zarr(temporary, group=name or None, mode="a", consolidated=False, zarr_format=3)
+    with dask.config.set(scheduler="synchronous"):  # one chunk at a time, here, whatever cluster there is
+        for name, view in opened.items():
+            small = encode(view.drop_vars([f for f in (*FIELDS, X) if f in view.variables]))
+            small.to_zarr(temporary, group=name or None, mode="a", consolidated=False, zarr_format=3)
     zarr.open_group(temporary, mode="r+").attrs.update({**dict(store.root.attrs), "groups": json.dumps(names)})
     shutil.rmtree(target, ignore_errors=True)
     temporary.rename(target)

@@ -13,7 +13,7 @@ from dajko.study.config import SCHEMA_VERSION, study_hash
 from dajko.study.create import create, description
 from dajko.study.fit import differences
 from dajko.study.layout import CELLS, FAILURES, MANIFEST, NEW, SLABS, SUMMARY
-from dajko.study.members import Plan
+from dajko.study.plan import Plan
 from dajko.study.store import CellStore, cells_path, check_version, read_attributes
 
 # A store that has lost its place to another one, which holds its cells.

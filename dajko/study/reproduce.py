@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import re
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, replace
@@ -140,11 +141,11 @@ def _find(store: CellStore, cell: str) -> tuple[int, int]:
     """Group and number of a cell."""
     name, _, text = cell.rpartition("/")
     names = [str(group.path) for group in store.groups]
-    if not name and len(text) == 16:
+    if not name and re.fullmatch("[0-9a-f]{16}", text):
         for group in range(len(names)):
-            ids = [id_text(number) for number in np.asarray(store.array(group, ID)[:]).tolist()]
-            if text in ids:
-                return group, ids.index(text)
+            (found,) = np.nonzero(np.asarray(store.array(group, ID)[:]) == np.uint64(int(text, 16)))
+            if found.size:
+                return group, int(found[0])
     elif name in names and text.isdecimal():
         group = names.index(name)
         if int(text) < store.array(group, "status").shape[0]:

@@ -15,14 +15,14 @@ from typing import Any
 
 from dajko.errors import InputError
 from dajko.study.block import BlockReport, Task
+from dajko.study.checked import check_plan
 from dajko.study.checksums import Damage, all_blocks, repair
 from dajko.study.cluster import open_cluster
 from dajko.study.clusters import ClusterConfig, LocalCluster, SchedulerAddress, SlurmCluster
 from dajko.study.config import StudyConfig, study_hash
 from dajko.study.dispatch import results as results_of
-from dajko.study.experiment import check
 from dajko.study.labelled import write_summary
-from dajko.study.layout import MANIFEST, SUMMARY
+from dajko.study.layout import FAILURES, MANIFEST, SUMMARY
 from dajko.study.locks import entrance, holders, writing
 from dajko.study.members import Plan, make_plan
 from dajko.study.parse import parse, plain
@@ -30,6 +30,9 @@ from dajko.study.prepare import inspect, prepare
 from dajko.study.progress import StudyProgress, logged
 from dajko.study.store import Block, CellStore, cells_path
 from dajko.study.warm import warm
+
+# So many members without a result are named in the log.
+_MOST_TOLD = 1000
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,23 @@ class StudyReport:
     def failed(self) -> int:
         """Cells that did not converge or failed."""
         return self.counts["not_converged"] + self.counts["failed"]
+
+
+@dataclass
+class Total:
+    """What the reports of all blocks come to; they are not kept."""
+
+    cells: int = 0
+    failures: int = 0
+    busy_seconds: float = 0.0
+    solver_seconds: float = 0.0
+
+    def add(self, report: BlockReport) -> None:
+        """Add the report of a block."""
+        self.cells += report.cells
+        self.failures += len(report.failures)
+        self.busy_seconds += report.seconds
+        self.solver_seconds += report.solver_seconds
 
 
 def run_study(
@@ -128,7 +148,7 @@ def run_study(
             broken = repair(old) if old is not None and old.hash != study_hash(config) else []
             store = prepare(directory, plan, recompute)
         broken += repair(store, _slab_blocks(store, slab, config.slabs))
-        tasks = [Task(block) for block in _share(store, slab, config.slabs)]
+        tasks = [Task(block) for block, _ in _share(store, slab, config.slabs)]
         return compute(store, tasks, cluster, slab=slab, broken=broken, quiet=quiet)
 
 
@@ -160,17 +180,17 @@ def compute(
     if tasks:
         (directory / MANIFEST).unlink(missing_ok=True)
         shutil.rmtree(directory / SUMMARY, ignore_errors=True)
-    reports = _compute(store, tasks, broken, _cluster(cluster), quiet) if tasks or broken else []
+    total = _compute(store, tasks, broken, _cluster(cluster), quiet) if tasks or broken else Total()
     report = StudyReport(
         study=store.study_name,
         study_hash=store.hash,
         cells=store.size,
         counts=store.counts(),
-        computed=sum(r.cells for r in reports),
-        missing=_cells(store, _share(store, slab, store.study.slabs)),
+        computed=total.cells,
+        missing=sum(number for _, number in _share(store, slab, store.study.slabs)),
         seconds=time.monotonic() - started,
-        busy_seconds=sum(r.seconds for r in reports),
-        solver_seconds=sum(r.solver_seconds for r in reports),
+        busy_seconds=total.busy_seconds,
+        solver_seconds=total.solver_seconds,
     )
     if slab is None and not report.pending and not (directory / SUMMARY).exists():
         write_summary(directory)
@@ -201,26 +221,6 @@ def finish(directory: Path) -> dict[str, int]:
         directory / MANIFEST, {"study": store.study_name, "study_hash": store.hash, "cells": store.size, "counts": counts}
     )
     return counts
-
-
-def check_plan(plan: Plan) -> None:
-    """Check every cell of a plan, as far as that is possible without solving.
-
-    Raises
-    ------
-    InputError
-        For the first cell that cannot be built.
-    """
-    for point, values in enumerate(plan.points):
-        for member in range(plan.members if plan.perturbed_keys else 1):
-            study = plan.cell_study(point, member)
-            try:
-                check(study, f"studies.{plan.name}")
-            except InputError as error:
-                drawn = plan.draws(point, member)
-                where = ", ".join(f"{key} = {value}" for key, value in {**values, **drawn}.items())
-                place = f"member {member}, at" if drawn else "at"
-                raise InputError(f"{error} ({place} {where})" if where else str(error)) from None
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
@@ -257,28 +257,21 @@ def _slab_blocks(store: CellStore, slab: int | None, slabs: int) -> list[Block]:
     )
 
 
-def _share(store: CellStore, slab: int | None, slabs: int) -> list[Block]:
-    """The blocks that this run computes."""
+def _share(store: CellStore, slab: int | None, slabs: int) -> list[tuple[Block, int]]:
+    """The blocks that this run computes, and how many cells of each."""
     share = set(_slab_blocks(store, slab, slabs))
-    return [block for block in store.pending() if block in share]
+    return [(block, number) for block, number in store.pending_counts() if block in share]
 
 
-def _cells(store: CellStore, blocks: list[Block]) -> int:
-    """Number of cells of the blocks that have not been computed."""
-    return sum(len(store.pending_cells(block)) for block in blocks)
-
-
-def _compute(
-    store: CellStore, tasks: list[Task], broken: Sequence[Damage], config: ClusterConfig, quiet: bool
-) -> list[BlockReport]:
-    reports: list[BlockReport] = []
-    name, number = store.study_name, sum(len(task.numbers(store)) for task in tasks)
+def _compute(store: CellStore, tasks: list[Task], broken: Sequence[Damage], config: ClusterConfig, quiet: bool) -> Total:
+    total, name = Total(), store.study_name
     with logged(store.path.parent, quiet) as (logger, bar):
         for damage in broken:
             variables, block = ", ".join(damage.variables), damage.block
             logger.warning("%s: cells %d to %d: damaged: %s", name, block.start, block.stop - 1, variables)
         if not tasks:
-            return reports
+            return total
+        number = sum(len(task.numbers(store)) for task in tasks)
         logger.info("%s: %d of %d members to compute, in %d blocks", name, number, store.size, len(tasks))
         with open_cluster(config, len(tasks), directory=store.path.parent, logger=logger) as client:
             scheduler = client.scheduler_info(n_workers=-1)
@@ -288,8 +281,11 @@ def _compute(
             warm(client)
             progress = StudyProgress(name, store.size, store.size - number, logger, bar)
             for report in results_of(client, store, tasks, max(workers, expected), logger, config.patience):
-                reports.append(report)
+                shown = report.failures[: max(0, _MOST_TOLD - total.failures)]
+                total.add(report)
                 progress.advance(report.cells, len(report.failures))
-                for failure in report.failures:
+                for failure in shown:
                     logger.warning("%s: cell %s: %s: %s", name, failure["cell"], failure["status"], failure["message"])
-    return reports
+                if shown and total.failures >= _MOST_TOLD:
+                    logger.warning("%s: further members without a result are in %s only", name, FAILURES)
+    return total

@@ -21,7 +21,7 @@ from dajko.errors import InputError
 from dajko.solvers import Status
 from dajko.study.config import SCHEMA_VERSION, StudyConfig
 from dajko.study.layout import ALL_VARIABLES, CELLS, NEW, NOT_ASKED, ORDER
-from dajko.study.members import Shape
+from dajko.study.plan import Shape
 
 
 @dataclass(frozen=True, order=True)
@@ -61,9 +61,13 @@ class CellStore:
             self.parameters: list[str] = json.loads(str(attributes["parameters"]))
             names = json.loads(str(attributes["groups"]))
             self.groups = [zarr.open_group(path, path=name or None, mode="r+", zarr_format=3) for name in names]
-            _ = [(group["status"], group[ORDER], group.attrs["shape"]) for group in self.groups]
+            self._shapes = [Shape(*json.loads(str(group.attrs["shape"]))) for group in self.groups]
+            with writing_all_chunks():
+                self._arrays = [{name: group[name] for name in ("status", ORDER)} for group in self.groups]
         except (OSError, KeyError, ValueError, TypeError):
             raise _no_store(path) from None
+        self._orders: dict[int, NDArray[np.int64]] = {}
+        self._names: dict[int, list[str]] = {}
 
     @property
     def study(self) -> StudyConfig:
@@ -88,12 +92,15 @@ class CellStore:
 
     def shape(self, group: int) -> Shape:
         """What decides the shape of a group's results."""
-        return Shape(*json.loads(str(self.groups[group].attrs["shape"])))
+        return self._shapes[group]
 
     def array(self, group: int, name: str) -> zarr.Array[Any]:
-        """A variable of a group."""
-        with writing_all_chunks():
-            found = self.groups[group][name]
+        """A variable of a group, whose metadata are read once."""
+        opened = self._arrays[group]
+        if name not in opened:
+            with writing_all_chunks():
+                opened[name] = self.groups[group][name]
+        found = opened[name]
         assert isinstance(found, zarr.Array)
         return found
 
@@ -112,14 +119,21 @@ class CellStore:
             return np.zeros(block.stop - block.start, dtype=np.int8)
 
     def order(self, group: int) -> NDArray[np.int64]:
-        """Place of each cell of a group in the study, -1 for one that the study does not ask for any more."""
-        try:
-            return np.asarray(self.array(group, ORDER)[:], dtype=np.int64)
-        except ValueError:
-            raise InputError(
-                f"{self.path}: the coordinate {ORDER} is damaged, so that nobody can tell its cells; take the store from a "
-                "backup, or say --recompute"
-            ) from None
+        """Place of each cell of a group in the study, -1 for one that the study does not ask for any more.
+
+        Which cells a store has never changes: a wider store is another one. So this is read once.
+        """
+        if group not in self._orders:
+            try:
+                found = np.asarray(self.array(group, ORDER)[:], dtype=np.int64)
+            except ValueError:
+                raise InputError(
+                    f"{self.path}: the coordinate {ORDER} is damaged, so that nobody can tell its cells; take the store "
+                    "from a backup, or say --recompute"
+                ) from None
+            found.flags.writeable = False
+            self._orders[group] = found
+        return self._orders[group]
 
     def blocks(self, group: int) -> list[Block]:
         """All blocks of a group."""
@@ -129,22 +143,29 @@ class CellStore:
 
     def pending_cells(self, block: Block) -> list[int]:
         """Cells of a block that have not been computed."""
-        order = np.asarray(self.array(block.group, ORDER)[block.start : block.stop])
+        order = self.order(block.group)[block.start : block.stop]
         return [block.start + int(i) for i in np.flatnonzero(_pending(self.block_status(block), order))]
 
     def pending(self) -> list[Block]:
         """Blocks with a cell that has not been computed."""
+        return [block for block, _ in self.pending_counts()]
+
+    def pending_counts(self) -> list[tuple[Block, int]]:
+        """Blocks with a cell that has not been computed, and the number of these cells."""
         found = []
         for group in range(len(self.groups)):
-            pending = _pending(self.status(group), self.order(group))
-            found += [b for b in self.blocks(group) if pending[b.start : b.stop].any()]
+            pending, blocks = _pending(self.status(group), self.order(group)), self.blocks(group)
+            numbers = [int(np.count_nonzero(pending[b.start : b.stop])) for b in blocks]
+            found += [(block, number) for block, number in zip(blocks, numbers, strict=True) if number]
         return found
 
     def counts(self) -> dict[str, int]:
         """Number of cells with each status."""
-        groups = range(len(self.groups))
-        status = np.concatenate([self.status(group)[self.order(group) != NOT_ASKED] for group in groups])
-        return {s.name.lower(): int((status == s).sum()) for s in Status}
+        found = np.zeros(len(Status), dtype=np.int64)
+        for group in range(len(self.groups)):
+            asked = self.status(group)[self.order(group) != NOT_ASKED]
+            found += np.bincount(asked, minlength=len(Status))
+        return {s.name.lower(): int(found[s]) for s in Status}
 
     def write(self, block: Block, values: Mapping[str, ArrayLike], cells: Sequence[int] | None = None) -> None:
         """Write all variables of a block, the status last.
@@ -182,7 +203,10 @@ class CellStore:
 
     def variables(self, group: int) -> list[str]:
         """Names of the variables along ``cell`` that a block writes."""
-        return [name for name in ALL_VARIABLES if name in self.groups[group]]
+        if group not in self._names:
+            there = set(self.groups[group].array_keys())
+            self._names[group] = [name for name in ALL_VARIABLES if name in there]
+        return self._names[group]
 
 
 def _pending(status: NDArray[Any], order: NDArray[Any]) -> NDArray[np.bool_]:

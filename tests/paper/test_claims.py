@@ -9,9 +9,9 @@ from dajko import Barenblatt, InputError
 from dajko.paper.claims import algorithm, estimates, exponent, initial, limits, orders
 from dajko.paper.finding import Verdict
 from dajko.paper.words import fixed, slope
+from dajko.study.checked import check_plan
 from dajko.study.members import make_plan
 from dajko.study.parse import read_studies
-from dajko.study.run import check_plan
 
 CONFIG = Path(__file__).parents[2] / "config" / "paper"
 

@@ -15,7 +15,7 @@ from dajko.solvers import Status
 from dajko.study.block import Task, run_block
 from dajko.study.code import code_hash
 from dajko.study.config import StudyConfig, study_hash
-from dajko.study.layout import VARIABLES, estimated_seconds
+from dajko.study.layout import VARIABLES, block_size, estimated_seconds
 from dajko.study.prepare import prepare
 from dajko.study.store import Block, CellStore, cells_path
 
@@ -157,10 +157,10 @@ def test_which_fields_are_kept(tmp_path, computed, store, density, dims):
         ({"block": 4, "ensemble.members": 10}, 4),
         ({"block": 1000, "ensemble.members": 10}, 20),  # no more than there are
         ({"block": 50, "ensemble.members": 50, "grid.nx": 999, "time.steps": 999}, 4),  # 8 MB a cell
-        ({"ensemble.members": 10_000}, 512),  # cheap cells: 512 at most
+        ({"ensemble.members": 100_000, "time.steps": 1, "sweep": None}, 872),  # half a second by the estimate
         ({"ensemble.members": 400}, 96),  # eight tasks at least, of whole lanes of eight
         ({"ensemble.members": 20}, 5),
-        ({"ensemble.members": 1000, "grid.nx": 400}, 1),  # dear cells: one by one
+        ({"ensemble.members": 500, "grid.nx": 400}, 1),  # dear cells: one by one
     ],
 )
 def test_size_of_a_block(tmp_path, make, changes, block):
@@ -169,14 +169,27 @@ def test_size_of_a_block(tmp_path, make, changes, block):
     assert block * found.array(0, "density")[0].nbytes <= 32_000_000
 
 
+@pytest.mark.parametrize(
+    ("changes", "cells", "block"),
+    [
+        ({"time.steps": 1}, 2_000_000, 1952),  # about 1024 blocks
+        ({"time.steps": 1}, 10_000_000, 4096),  # but not of any size,
+        ({"grid.nx": 400}, 1_000_000, 6),  # and not of more than ten seconds
+        ({"time.steps": 99, "grid.nx": 999, "solver": {"name": "interior_point"}}, 10_000_000, 160),  # 128 MB of densities
+    ],
+)
+def test_the_number_of_blocks_is_bounded(make, changes, cells, block):
+    assert block_size(make({**changes, "sweep": None}).studies[0], cells, None, 8) == block
+
+
 def test_estimated_seconds_grow_with_the_work(make):
     def seconds(**changes):
         return estimated_seconds(make({key.replace("_", ".", 1): value for key, value in changes.items()}).studies[0])
 
-    base = seconds()
-    assert seconds(time_steps=6) == pytest.approx(2 * base)
-    assert seconds(grid_nx=21) > 4 * base
-    assert seconds(grid_nt=5) == pytest.approx(2 * base)
+    base, around = seconds(grid_nx=100), 150e-6 + 3 * 50e-6  # what a cell costs around its solves
+    assert seconds(grid_nx=100, time_steps=6) == pytest.approx(2 * base - 150e-6)
+    assert seconds(grid_nx=201) - around > 4 * (base - around)
+    assert seconds(grid_nx=100, grid_nt=5) - around == pytest.approx(2 * (base - around))
 
 
 def test_every_group_has_its_own_grid(tmp_path, computed):

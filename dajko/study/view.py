@@ -1,0 +1,157 @@
+"""The cells of a group with the swept parameters and the members as dimensions, read when they are asked for."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import dask.array
+import numpy as np
+import pandas as pd
+import xarray as xr
+import zarr
+from numpy.typing import NDArray
+
+from dajko.study.layout import ALL_VARIABLES, ID, MEMBER, NOT_ASKED, OBSERVATION, TIME, X
+from dajko.study.store import CellStore
+from dajko.study.sweep import dimension_name
+
+# Bytes of a chunk of the view, about.
+_CHUNK = 32_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class Labelled:
+    """A variable along ``cell`` as an array whose first axes are the swept parameters and the member.
+
+    Attributes
+    ----------
+    array : zarr.Array, shape (cells, ...)
+    place : array of int, shape (..., members)
+        Which cell stands where; -1 where there is none.
+    """
+
+    array: zarr.Array[Any]
+    place: NDArray[np.int64]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Lengths of all axes."""
+        return (*self.place.shape, *self.array.shape[1:])
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the numbers."""
+        return np.dtype(self.array.dtype)
+
+    @property
+    def chunks(self) -> tuple[int, ...]:
+        """Lengths of chunks: all times and nodes of some cells, the last of the first axes the most together."""
+        room, found = max(1, int(_CHUNK // (self.dtype.itemsize * np.prod(self.array.shape[1:], dtype=int)))), []
+        for length in reversed(self.place.shape):
+            found.append(min(length, room))
+            room = max(1, room // length)
+        return (*reversed(found), *self.array.shape[1:])
+
+    def __getitem__(self, index: tuple[slice, ...]) -> NDArray[Any]:
+        place, rest = self.place[index[: self.place.ndim]], index[self.place.ndim :]
+        cells = place.ravel()
+        there = cells >= 0
+        wanted = cells[there]
+        if wanted.size and wanted[-1] - wanted[0] == wanted.size - 1 and (np.diff(wanted) == 1).all():
+            read = np.asarray(self.array[(slice(int(wanted[0]), int(wanted[-1]) + 1), *rest)])
+        else:
+            distinct, at = np.unique(wanted, return_inverse=True)
+            read = np.asarray(self.array.oindex[(distinct, *rest)])[at]
+        if there.all():
+            found = read
+        else:
+            # Where the combinations are not complete, whole numbers (iterations, statuses) read 0: not computed.
+            found = np.full((cells.size, *read.shape[1:]), np.nan if self.dtype.kind == "f" else 0, dtype=self.dtype)
+            found[there] = read
+        return found.reshape(*place.shape, *found.shape[1:])
+
+
+def labelled(store: CellStore, group: int) -> xr.Dataset | None:
+    """The cells of a group that the study asks for, or None if it asks for none.
+
+    Keys that vary together share the dimension ``zip`` and are coordinates along it; perturbed keys are coordinates over
+    all swept dimensions and ``member``.
+    """
+    order = store.order(group)
+    asked = np.flatnonzero(order != NOT_ASKED)
+    if not asked.size:
+        return None
+    asked = asked[np.argsort(order[asked])]
+    attributes = dict(store.root.attrs)
+    coordinates: dict[str, Any] = {}
+    dims, codes = [], []
+    for dimension, *keys in [*json.loads(str(attributes["axes"])), [MEMBER, MEMBER]]:
+        names = [dimension_name(key) for key in keys]
+        columns = [_column(store, group, name, asked) for name in names]
+        code = _ranks(columns[0])
+        if len(keys) > 1:
+            code = pd.factorize(
+                np.ravel_multi_index([_ranks(c) for c in columns], [int(_ranks(c).max()) + 1 for c in columns])
+            )[0]
+            described = {"long_name": "position of the keys that vary together", "units": "1"}
+            coordinates[dimension] = (dimension, np.arange(code.max() + 1), described)
+        first = np.unique(code, return_index=True)[1]
+        for name, column in zip(names, columns, strict=True):
+            coordinates[name] = (dimension, column[first], _plain_attributes(store, group, name))
+        dims.append(dimension)
+        codes.append(code)
+    place = np.full([int(code.max()) + 1 for code in codes], -1, dtype=np.int64)
+    place[tuple(codes)] = asked
+    variables: dict[str, Any] = {}
+    for name in [n for n in ALL_VARIABLES if n in store.variables(group)]:
+        variables[name] = _variable(store, group, name, dims, place)
+    for name in [ID, *(dimension_name(key) for key in store.study.ensemble.perturbations)]:
+        coordinates[name] = _variable(store, group, name, dims, place)
+    for name in (TIME, X, OBSERVATION):
+        values = _column(store, group, name, slice(None))
+        if any(name in variable[0] for variable in variables.values()):
+            coordinates[name] = (name, values, _plain_attributes(store, group, name))
+    return xr.Dataset(variables, coordinates, attributes)
+
+
+def _variable(store: CellStore, group: int, name: str, dims: list[str], place: NDArray[np.int64]) -> tuple[Any, ...]:
+    array = store.array(group, name)
+    lazy = Labelled(array, place)
+    data: Any = dask.array.from_array(  # type: ignore[no-untyped-call]
+        lazy, chunks=lazy.chunks, name=False, asarray=False
+    )
+    own = array.metadata.dimension_names or ()  # type: ignore[union-attr]
+    return ([*dims, *own[1:]], data, _plain_attributes(store, group, name))
+
+
+def _column(store: CellStore, group: int, name: str, cells: Any) -> NDArray[Any]:
+    """A coordinate, with words in place of codes."""
+    array = store.array(group, name)
+    values: NDArray[Any] = np.asarray(array[:])[cells]
+    if _is_coded(name, array):
+        values = np.array(str(array.attrs["flag_meanings"]).split(" "))[values]
+    return values
+
+
+def _ranks(values: NDArray[Any]) -> NDArray[np.intp]:
+    """The place of each value among the distinct ones, sorted."""
+    ranks: NDArray[np.intp] = pd.factorize(values if values.dtype.kind in "iuf" else values.astype(object), sort=True)[0]
+    return ranks
+
+
+def _is_coded(name: str, array: zarr.Array[Any]) -> bool:
+    """Whether a coordinate holds codes of words; statuses stay numbers."""
+    return name not in ALL_VARIABLES and "flag_meanings" in array.attrs
+
+
+def _plain_attributes(store: CellStore, group: int, name: str) -> dict[str, Any]:
+    array = store.array(group, name)
+    hidden = ("coordinates", "flag_values", "flag_meanings") if _is_coded(name, array) else ("coordinates",)
+    return {key: value for key, value in array.attrs.items() if key not in hidden}
