@@ -77,7 +77,7 @@ COMMANDS = sorted(main.commands)
 
 
 def test_the_commands():
-    assert COMMANDS == ["migrate", "report", "reproduce", "retry", "run", "status", "validate"]
+    assert COMMANDS == ["cluster", "migrate", "report", "reproduce", "retry", "run", "status", "validate"]
 
 
 @pytest.mark.parametrize("command", [[], *([c] for c in COMMANDS)], ids=str)

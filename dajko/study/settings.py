@@ -13,9 +13,9 @@ ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in LIBRARIES}
 SCHEDULER: dict[str, Any] = {
     # A task may lose this many workers and is tried again; with the next one it is taken apart (dispatch.py).
     "distributed.scheduler.allowed-failures": 3,
-    # A worker that says nothing for so long is given up, and its block computed elsewhere. A worker is silent while compiled
-    # code runs, so this is much longer than a step.
-    "distributed.scheduler.worker-ttl": "2 minutes",
+    # A host that is cut off is noticed by TCP in 30 s. A worker that says nothing for so long is given up, and its block
+    # computed elsewhere. Workers are silent while kernels are compiled, which takes minutes on a busy host.
+    "distributed.scheduler.worker-ttl": "5 minutes",
     # The client watches that there are workers, and says why it gives up (attend.py); the scheduler would for each task.
     "distributed.scheduler.no-workers-timeout": None,
 }

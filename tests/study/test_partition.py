@@ -15,6 +15,7 @@ import yaml
 
 from dajko.study.layout import CELLS, NOT_REPRODUCIBLE, VARIABLES
 from dajko.study.tls import make_certificates
+from dajko.study.warm import PARTS, warm_up
 
 ROOT = Path(__file__).parents[2]
 
@@ -23,7 +24,7 @@ STUDY = {"sweep": {"theta": [1e-3, 1e-2]}, "ensemble.members": 40, "block": 1, "
 DAJKO = ["-c", "from dajko.cli import main; main()"]
 
 # Dask's patience, short for the test: a worker that is silent is given up.
-PATIENCE = {"SCHEDULER__WORKER_TTL": "5s", "COMM__TIMEOUTS__TCP": "12s", "COMM__TIMEOUTS__CONNECT": "5s"}
+PATIENCE = {"SCHEDULER__WORKER_TTL": "30s", "COMM__TIMEOUTS__TCP": "12s", "COMM__TIMEOUTS__CONNECT": "5s"}
 
 
 def why_not():
@@ -100,6 +101,8 @@ def ended(processes):
 
 @pytest.mark.skipif(bool(why_not()), reason=why_not())
 def test_a_worker_that_is_cut_off_is_given_up_and_the_study_is_complete(tmp_path, tiny, computed):
+    for part in PARTS:
+        warm_up(part)  # into the cache: workers are silent while they compile
     tls = make_certificates(tmp_path / "tls")
     cluster = {"kind": "scheduler", "file": str(tmp_path / "scheduler.json"), "tls": tls.model_dump()}
     (tmp_path / "studies.yaml").write_text(yaml.safe_dump({"studies": {"one": tiny(STUDY)}, "cluster": cluster}))
