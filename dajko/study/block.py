@@ -19,6 +19,7 @@ from dajko.study.identity import id_text
 from dajko.study.journal import record
 from dajko.study.layout import ALL_VARIABLES, FIELDS, ID
 from dajko.study.members import Group, Plan, make_plan, shape_key
+from dajko.study.space import is_full, reason
 from dajko.study.store import Block, CellStore
 
 
@@ -44,6 +45,7 @@ class BlockReport:
     failures: tuple[dict[str, Any], ...]
     solver_seconds: float
     seconds: float = 0.0
+    no_space: str = ""  # why nothing could be written: the disk is full
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,12 @@ def run_block(path: str, digest: str, task: Task) -> BlockReport:
     found = compute_cells(path, digest, task)
     store = CellStore(Path(path))
     _check(store, digest)  # a worker that was cut off may come back after another run has begun
-    report = write_cells(store, task, found)
+    try:
+        report = write_cells(store, task, found)
+    except OSError as error:
+        if not is_full(error):
+            raise
+        return BlockReport(task.block, 0, (), 0.0, no_space=reason(error))  # a value, so that no worker shows a traceback
     return BlockReport(report.block, report.cells, report.failures, report.solver_seconds, time.perf_counter() - started)
 
 

@@ -10,14 +10,21 @@ from __future__ import annotations
 import itertools
 import logging
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from distributed import Client, Future, as_completed
+from distributed.comm import CommClosedError
 from distributed.scheduler import KilledWorker
+from distributed.utils import CancelledError
 
+from dajko.errors import InputError
 from dajko.study.block import BlockReport, Task, compute_cells, killed_cell, run_block, write_cells
+from dajko.study.space import no_space
 from dajko.study.store import CellStore
+
+Result = TypeVar("Result")
 
 # Dask gives a local worker up for good if it is not there 15 s after it has died, also when it has been there meanwhile and
 # its nanny is starting it once more; in the end no worker would be left.
@@ -30,7 +37,13 @@ _WINDOW = 2
 def results(
     client: Client, store: CellStore, tasks: list[Task], workers: int, logger: logging.Logger
 ) -> Iterator[BlockReport]:
-    """Reports of the tasks as they finish; a task that is lost has none, and its cells stay as they are."""
+    """Reports of the tasks as they finish; a task that is lost has none, and its cells stay as they are.
+
+    Raises
+    ------
+    InputError
+        If a worker finds the disk full.
+    """
     waiting, suspects = iter(tasks), []
 
     def submit(task: Task) -> Future[BlockReport]:
@@ -42,10 +55,12 @@ def results(
     of: dict[Any, tuple[Task, int]] = {}
     running = as_completed([submit(task) for task in itertools.islice(waiting, workers * _WINDOW)])
     for future in running:
-        error, (task, cells) = future.exception(), of.pop(future.key)
-        if error is None:
+        (report, error), (task, cells) = _outcome(future), of.pop(future.key)
+        if report is not None:
+            if report.no_space:
+                raise no_space(store.path.parent, report.no_space)  # all others would find the same
             # Where a worker took its report with it into death, the task ran again, and found that nothing was left to do.
-            yield replace(future.result(), cells=cells)
+            yield replace(report, cells=cells)
         elif isinstance(error, KilledWorker):
             suspects.append(task)
             logger.warning("%s: their workers died; computed one by one at the end", _cells(task))
@@ -60,15 +75,62 @@ def results(
         yield _one_by_one(client, store, task, logger)
 
 
+@contextmanager
+def silent_client() -> Iterator[None]:
+    """Keep Dask's client from showing tracebacks, which it does until it is closed; what it raises is answered here."""
+    voice = logging.getLogger("distributed.client")
+    level = voice.level
+    voice.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        voice.setLevel(level)
+
+
+@contextmanager
+def connected(client: Client) -> Iterator[None]:
+    """Say what to do if the scheduler is lost.
+
+    Raises
+    ------
+    InputError
+        If it is.
+    """
+    address = client.scheduler.address
+    try:
+        yield
+    except (CancelledError, CommClosedError):
+        raise InputError(
+            f"cluster: the connection to the scheduler at {address} was lost; what is computed is kept: see that a scheduler "
+            "runs, and the same command goes on"
+        ) from None
+
+
+def _outcome(future: Future[Result]) -> tuple[Result | None, Exception | None]:
+    """The result of a task, or why there is none: a worker may die with a result that nobody has fetched.
+
+    Raises
+    ------
+    CancelledError
+        If the scheduler is lost.
+    """
+    try:
+        return future.result(), None
+    except CancelledError:
+        raise
+    except Exception as error:
+        return None, error
+
+
 def _one_by_one(client: Client, store: CellStore, task: Task, logger: logging.Logger) -> BlockReport:
     """Compute the cells of a task alone, one after the other, and write them together: one task, one writer."""
     found = []
     for number in task.numbers(store):
         single = Task(task.block, (number,), task.setting)
         future = client.submit(compute_cells, str(store.path), store.hash, single, pure=False)
-        error = future.exception()
-        if error is None:
-            found += future.result()
+        results, error = _outcome(future)
+        if results is not None:
+            found += results
         elif isinstance(error, KilledWorker):
             found.append(killed_cell(store, single, error.allowed_failures + 1))
         else:

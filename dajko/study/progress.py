@@ -6,11 +6,13 @@ import logging
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn
+
+from dajko.study.space import is_full
 
 # Seconds between two plain lines, at least.
 _INTERVAL = 10.0
@@ -54,11 +56,19 @@ class StudyProgress:
         return f"{self.failed} without a result, {rate:.3g}/s, {duration(left)} left"
 
 
+class _LogFile(logging.FileHandler):
+    """A log file that falls silent when the disk is full: the run itself says so, and a traceback for each line does not help."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        if not is_full(sys.exc_info()[1]):
+            super().handleError(record)
+
+
 @contextmanager
 def logged(directory: Path, quiet: bool) -> Iterator[tuple[logging.Logger, Progress | None]]:
     """A logger that writes to ``run.log`` in ``directory``, and to the terminal unless there is a bar or ``quiet``."""
     logger = logging.Logger(f"dajko.{directory.name}", level=logging.INFO)
-    file = logging.FileHandler(directory / "run.log", encoding="utf-8")
+    file = _LogFile(directory / "run.log", encoding="utf-8")
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     logger.addHandler(file)
     console = Console(stderr=True)
@@ -82,7 +92,8 @@ def logged(directory: Path, quiet: bool) -> Iterator[tuple[logging.Logger, Progr
     finally:
         if bar is not None:
             bar.stop()
-        file.close()
+        with suppress(OSError):  # the disk is full
+            file.close()
 
 
 def duration(seconds: float) -> str:

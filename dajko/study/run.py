@@ -20,7 +20,7 @@ from dajko.study.block import BlockReport, Task
 from dajko.study.checksums import Damage, all_blocks, repair
 from dajko.study.cluster import open_cluster
 from dajko.study.config import ClusterConfig, LocalCluster, SchedulerAddress, StudyConfig, study_hash
-from dajko.study.dispatch import PATIENCE
+from dajko.study.dispatch import PATIENCE, connected, silent_client
 from dajko.study.dispatch import results as results_of
 from dajko.study.experiment import check
 from dajko.study.labelled import write_summary
@@ -30,6 +30,7 @@ from dajko.study.members import Plan, make_plan
 from dajko.study.parse import parse, plain
 from dajko.study.prepare import inspect, prepare
 from dajko.study.progress import StudyProgress, logged
+from dajko.study.space import enough_space
 from dajko.study.store import Block, CellStore, cells_path
 from dajko.study.warm import warm
 
@@ -124,6 +125,7 @@ def run_study(
     if slab is not None and not 0 <= slab < config.slabs:
         raise InputError(f"slab must be at least 0 and less than {config.slabs}, got {slab}")
     with ExitStack() as stack:
+        stack.enter_context(enough_space(directory))
         with entrance(directory):
             stack.enter_context(writing(directory, slab or 0, 1 if slab is None else config.slabs))
             old = _changeable(directory, plan, recompute)
@@ -282,7 +284,7 @@ def _compute(
         if not tasks:
             return reports
         logger.info("%s: %d of %d members to compute, in %d blocks", name, number, store.size, len(tasks))
-        with dask.config.set(PATIENCE), open_cluster(config, len(tasks)) as client:
+        with dask.config.set(PATIENCE), silent_client(), open_cluster(config, len(tasks)) as client, connected(client):
             scheduler = client.scheduler_info(n_workers=-1)
             workers = len(scheduler["workers"])
             logger.info("%s: %d workers of the scheduler %s", name, workers, scheduler["address"])
