@@ -14,7 +14,6 @@ from soak.kills import Undisturbed, expect
 from soak.outcome import Outcome
 from soak.programs import PATIENCE, ends_within, started
 
-
 # Blocks that fail until the run has ended: those under way, two for each worker, and what follows the first of them.
 _UNDER_WAY = 6
 

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +34,8 @@ def started(command: list[str], environment: dict[str, str], output: Path) -> It
 def kill_group(program: subprocess.Popen[Any]) -> None:
     """SIGKILL to a program and all that it has started, at the same instant."""
     family = descendants(program.pid)
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(program.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     program.wait()
     for process in psutil.wait_procs(family, timeout=10)[1]:  # of a group of its own
         process.kill()

@@ -101,8 +101,8 @@ def connected(client: Client) -> Iterator[None]:
         yield
     except (CancelledError, CommClosedError):
         raise InputError(
-            f"cluster: the connection to the scheduler at {address} was lost; what is computed is kept: see that a scheduler "
-            "runs, and the same command goes on"
+            f"cluster: the connection to the scheduler at {address} was lost; what is computed is kept: see that a "
+            "scheduler runs, and the same command goes on"
         ) from None
 
 

@@ -57,7 +57,7 @@ class StudyProgress:
 
 
 class _LogFile(logging.FileHandler):
-    """A log file that falls silent when the disk is full: the run itself says so, and a traceback for each line does not help."""
+    """A log file that falls silent when the disk is full: the run itself says so, once."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
         if not is_full(sys.exc_info()[1]):
