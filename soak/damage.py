@@ -19,7 +19,8 @@ Path = tuple[Any, ...]
 # What stands where something else should stand.
 _ODD: tuple[Any, ...] = (
     None, True, False, "", " ",
-    "abc", "1e3", "nan", ".inf", "0x10", "1_000", "2026-11-21", "~", "ü", "\u2028", "\u0007",
+    "abc", "1e3", "nan", ".inf", "0x10", "1_000", "2026-11-21", "~", "ü", "\u2028",
+    "\u0007",
     "a\nb",
     "\x1b[31mred", "𝛉" * 50, "x" * 100_000, "{{ env }}", "../../etc", "!!python/object:os.system",
     0, 1, -1, 2, 3, 7, 1.5, -0.0,
@@ -33,9 +34,11 @@ _ODD: tuple[Any, ...] = (
 )  # fmt: skip
 
 _INSERTED = (
-    "\t", " ", "\n", "'", '"', "{", "}", "[", "]", ",", ":", "-", "#", "&a ", "*a", "<<: *a\n", "? ", "| ", "> ", "%YAML 9.9\n",
+    "\t", " ", "\n", "'", '"', "{", "}", "[", "]", ",", ":", "-", "#", "&a ", "*a", "<<: *a\n", "? ", "| ", "> ",
+    "%YAML 9.9\n",
     "---\n",
-    "...\n", "!!python/name:os.system ", "!x ", "\x00", "\x07", "\ufeff", "\u2028", "\x85", "é", "𝛉", "1e", ".", "_", "@", "`",
+    "...\n", "!!python/name:os.system ", "!x ", "\x00", "\x07", "\ufeff", "\u2028", "\x85", "é", "𝛉", "1e", ".", "_", "@",
+    "`",
     "!!set ",
     "!!binary ", "!!timestamp ", "=", "!!int ", "!!float ", "\\x", "9" * 5000,
 )  # fmt: skip
@@ -133,8 +136,12 @@ def _rename(file: dict[str, Any], places: list[Path], rng: random.Random) -> Non
         node[rng.choice(names)] = node.pop(last)
 
 
+def _is_number(value: Any) -> bool:
+    return isinstance(value, float) or (isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1e300)
+
+
 def _number(file: dict[str, Any], places: list[Path], rng: random.Random) -> None:
-    numbers = [p for p in places if isinstance(_at(file, p), int | float) and not isinstance(_at(file, p), bool)]
+    numbers = [p for p in places if _is_number(_at(file, p))]
     if numbers:
         *path, last = rng.choice(numbers)
         value = float(_at(file, tuple(path))[last])
