@@ -17,8 +17,9 @@ from soak import counting, studies
 from soak.outcome import Outcome
 from soak.programs import PATIENCE, ends_within, kill_group, kill_one, started, wait_for
 
-# Seconds between two kills of workers.
-_PAUSE = (2.0, 5.0)
+# Time between two kills of workers, as a share of that of an undisturbed run: a few seconds on a machine of its own. A new
+# worker must have the time to start.
+_PAUSE = (0.15, 0.4)
 # A scheduler is killed within so many seconds after its first block.
 _EARLY = 3.0
 # A killed run is started again at most so often before it may run to its end.
@@ -68,7 +69,7 @@ def workers_killed(folder: Path, seed: str, whole: Undisturbed) -> Outcome:
     with started(studies.command(file, "dajko"), counting.environment(log, studies.ROOT), folder / "out") as program:
         outcome.starts = 1
         wait_for(lambda: any(event["event"] == "start" for event in counting.events(log)), program)
-        while not ends_within(program, rng.uniform(*_PAUSE)):
+        while not ends_within(program, rng.uniform(*_PAUSE) * whole.seconds):
             outcome.disturbances += kill_one(program, counting.workers(log), rng)
             if time.monotonic() > deadline:
                 outcome.problems.append(f"not complete after {PATIENCE:.0f} s")

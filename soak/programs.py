@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 
 # No run of the study takes so many seconds, however busy the machine is.
-PATIENCE = 300.0
+PATIENCE = 600.0
 
 
 @contextmanager

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -45,6 +47,7 @@ class BlockReport:
     failures: tuple[dict[str, Any], ...]
     solver_seconds: float
     seconds: float = 0.0
+    worker: str = ""  # the process that computed it
     no_space: str = ""  # why nothing could be written: the disk is full
 
 
@@ -84,7 +87,8 @@ def run_block(path: str, digest: str, task: Task) -> BlockReport:
         if not is_full(error):
             raise
         return BlockReport(task.block, 0, (), 0.0, no_space=reason(error))  # a value, so that no worker shows a traceback
-    return BlockReport(report.block, report.cells, report.failures, report.solver_seconds, time.perf_counter() - started)
+    worker = f"{socket.gethostname()}:{os.getpid()}"
+    return replace(report, seconds=time.perf_counter() - started, worker=worker)
 
 
 def compute_cells(path: str, digest: str, task: Task) -> list[tuple[int, CellResult]]:

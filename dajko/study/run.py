@@ -28,6 +28,7 @@ from dajko.study.layout import MANIFEST, SUMMARY
 from dajko.study.locks import entrance, holders, writing
 from dajko.study.members import Plan, make_plan
 from dajko.study.parse import parse, plain
+from dajko.study.performance import dashboard, measured
 from dajko.study.prepare import inspect, prepare
 from dajko.study.progress import StudyProgress, logged
 from dajko.study.space import enough_space
@@ -288,11 +289,14 @@ def _compute(
             scheduler = client.scheduler_info(n_workers=-1)
             workers = len(scheduler["workers"])
             logger.info("%s: %d workers of the scheduler %s", name, workers, scheduler["address"])
+            logger.info("%s: %s", name, dashboard(client))
             warm(client)
             progress = StudyProgress(name, store.size, store.size - number, logger, bar)
-            for report in results_of(client, store, tasks, workers, logger):
-                reports.append(report)
-                progress.advance(report.cells, len(report.failures))
-                for failure in report.failures:
-                    logger.warning("%s: cell %s: %s: %s", name, failure["cell"], failure["status"], failure["message"])
+            with measured(client, store.path.parent, workers) as performance:
+                for report in results_of(client, store, tasks, workers, logger):
+                    reports.append(report)
+                    performance.add(report)
+                    progress.advance(report.cells, len(report.failures))
+                    for failure in report.failures:
+                        logger.warning("%s: cell %s: %s: %s", name, failure["cell"], failure["status"], failure["message"])
     return reports

@@ -21,7 +21,7 @@ from dajko.solvers import Status
 from dajko.study.cluster import open_cluster
 from dajko.study.config import LocalCluster, SchedulerAddress
 from dajko.study.labelled import open_summary
-from dajko.study.layout import FAILURES, MANIFEST, NOT_REPRODUCIBLE, SUMMARY, VARIABLES
+from dajko.study.layout import FAILURES, MANIFEST, NOT_REPRODUCIBLE, PERFORMANCE, SUMMARY, VARIABLES
 from dajko.study.run import finish, run_study
 from dajko.study.store import CellStore
 
@@ -209,7 +209,7 @@ def test_a_complete_study_leaves_a_summary_and_a_log(tmp_path, tiny, address):
     for name in set(VARIABLES) - {"density", "truth"}:
         assert summary[name].equals(view[name])
     assert "6 of 6 members" in (directory / "run.log").read_text()
-    assert sorted(p.name for p in directory.iterdir()) == sorted([".locks", "cells.zarr", SUMMARY, "run.log"])
+    assert sorted(p.name for p in directory.iterdir()) == sorted([".locks", "cells.zarr", SUMMARY, "run.log", PERFORMANCE])
     assert report.seconds > 0
     assert report.solver_seconds == pytest.approx(view.solve_time.sum().item())
     assert report.solver_seconds < report.busy_seconds
