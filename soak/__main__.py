@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import tempfile
 from collections.abc import Callable
@@ -15,7 +16,10 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from soak.damage import damaged
 from soak.disks import can_mount, disk_full
+from soak.fuzz import Answer
+from soak.fuzz import fuzz as fuzzed
 from soak.kills import Undisturbed, in_own_folder, scheduler_killed, undisturbed, workers_killed, workflow_killed
 from soak.outcome import Outcome
 
@@ -37,6 +41,7 @@ _json = click.option("--json", "output", type=click.Path(path_type=Path), help="
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """Disturb studies, and damage configurations. Exit code 1 if anything is not as it should be."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("soak: ended"))  # and what has been started is ended too
 
 
 @main.command()
@@ -77,6 +82,52 @@ def studies(
             )
     console.print(_table(outcomes))
     sys.exit(not all(outcome.good for outcome in outcomes))
+
+
+@main.command()
+@_seed
+@_json
+@click.option("--count", type=click.IntRange(min=1), default=10_000, show_default=True, help="Damaged configurations.")
+@click.option("--first", type=click.IntRange(min=0), default=0, show_default=True, help="Number of the first of them.")
+@click.option("--processes", type=click.IntRange(min=1), default=2, show_default=True)
+@click.option("--show", is_flag=True, help="Print the first configuration, and what is said of it, instead.")
+def fuzz(seed: int, output: Path | None, count: int, first: int, processes: int, show: bool) -> None:
+    """Validate damaged configurations: each is accepted, or answered by clear sentences, and nothing is written.
+
+    A configuration is named by seed and number: --seed 1 --first 417 --show prints one, --first 417 --count 1 tries it.
+    """
+    console = Console(width=140)
+    if show:
+        damage, data = damaged(seed, first)
+        click.echo(f"# {damage}\n{data.decode(errors='backslashreplace')}")
+        return
+    answers: list[Answer] = []
+    for answer in fuzzed(seed, list(range(first, first + count)), processes):
+        answers.append(answer)
+        if answer.problem:
+            console.print(f"{seed}-{answer.number} ({answer.damage}): {answer.problem}", highlight=False, markup=False)
+    bad = [asdict(answer) for answer in answers if answer.problem]
+    seconds = sorted(answer.seconds for answer in answers)
+    figures = {
+        "seed": seed,
+        "first": first,
+        "configurations": len(answers),
+        "accepted": sum(answer.accepted for answer in answers),
+        "answered": sum(not answer.accepted and not answer.problem for answer in answers),
+        "problems": bad,
+        "median_seconds": seconds[len(seconds) // 2],
+        "longest_seconds": seconds[-1],
+    }
+    _save(output, figures)
+    table = Table("configurations", "accepted", "answered", "problems", "median, s", "longest, s")
+    table.add_row(
+        *(str(figures[key]) for key in ("configurations", "accepted", "answered")),
+        str(len(bad)),
+        f"{figures['median_seconds']:.3f}",
+        f"{figures['longest_seconds']:.1f}",
+    )
+    console.print(table)
+    sys.exit(bool(bad))
 
 
 def _order(runs: dict[str, int]) -> list[tuple[int, str]]:

@@ -69,6 +69,7 @@ def workers_killed(folder: Path, seed: str, whole: Undisturbed) -> Outcome:
     with started(studies.command(file, "dajko"), counting.environment(log, studies.ROOT), folder / "out") as program:
         outcome.starts = 1
         wait_for(lambda: any(event["event"] == "start" for event in counting.events(log)), program)
+        outcome.disturbances += kill_one(program, counting.workers(log), rng)
         while not ends_within(program, rng.uniform(*_PAUSE) * whole.seconds):
             outcome.disturbances += kill_one(program, counting.workers(log), rng)
             if time.monotonic() > deadline:
