@@ -25,8 +25,9 @@ def environment(log: Path, root: Path) -> dict[str, str]:
 
 def dask_setup(worker: Any) -> None:
     """Called by Dask in each worker before it takes its first task."""
-    from dajko.study import block
+    from dajko.study import block as module
 
+    block: Any = module
     simulate, write = block.run_cells, block.write_cells
 
     def run_cells(plan: Any, cells: Sequence[tuple[int, int]], *rest: Any) -> Any:

@@ -14,14 +14,14 @@ from dajko.errors import InputError
 from dajko.study.checksums import damaged
 from dajko.study.store import CellStore
 from soak import counting, studies
-from soak.outcome import Outcome
+from soak.outcome import BLOCK, Outcome
 from soak.programs import PATIENCE, ends_within, kill_group, kill_one, started, wait_for
 
 # Time between two kills of workers, as a share of that of an undisturbed run: a few seconds on a machine of its own. A new
 # worker must have the time to start.
 _PAUSE = (0.15, 0.4)
-# A scheduler is killed within so many seconds after its first block.
-_EARLY = 3.0
+# A scheduler is killed before so many of the blocks are computed; each block writes two lines of the log.
+_LATEST = 1.2
 # A killed run is started again at most so often before it may run to its end.
 _MOST_KILLS = 3
 
@@ -132,8 +132,9 @@ def scheduler_killed(folder: Path, seed: str, whole: Undisturbed) -> Outcome:
             started(studies.command(file, "dajko"), plain, out) as program,
         ):
             outcome.starts += 1
-            wait_for(lambda n=before: len(counting.events(log)) > n + 2, program)  # type: ignore[misc]
-            if attempt < kills and not ends_within(program, rng.uniform(0.0, _EARLY)):
+            blocks = before + rng.uniform(0.0, _LATEST) * whole.cells / BLOCK
+            at_work = wait_for(lambda n=blocks: len(counting.events(log)) > n, program)
+            if attempt < kills and at_work:
                 kill_group(scheduler)
                 outcome.disturbances += 1
                 if not ends_within(program, 90.0):
@@ -179,7 +180,8 @@ def expect(outcome: Outcome, code: int | None, out: Path) -> None:
     text = out.read_text(encoding="utf-8", errors="replace")
     if code != 0:
         outcome.problems.append(f"exit code {code}: {_last(out)}")
-    if "Traceback" in text:
+    # Under load zarr's own farewell may fail, after everything is done.
+    if text.count("Traceback") > text.count("in cleanup_resources"):
         outcome.problems.append("a traceback was shown")
 
 

@@ -45,7 +45,7 @@ def kill_group(program: subprocess.Popen[Any]) -> None:
 def descendants(pid: int) -> list[psutil.Process]:
     """The processes that a process has started, and those that they have."""
     try:
-        return psutil.Process(pid).children(recursive=True)
+        return list(psutil.Process(pid).children(recursive=True))
     except psutil.NoSuchProcess:
         return []
 

@@ -10,14 +10,14 @@ from __future__ import annotations
 import itertools
 import logging
 from collections.abc import Iterator
+from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, TypeVar
 
 from distributed import Client, Future, as_completed
-from distributed.comm import CommClosedError
+from distributed.comm.core import CommClosedError
 from distributed.scheduler import KilledWorker
-from distributed.utils import CancelledError
 
 from dajko.errors import InputError
 from dajko.study.block import BlockReport, Task, compute_cells, killed_cell, run_block, write_cells
@@ -96,7 +96,7 @@ def connected(client: Client) -> Iterator[None]:
     InputError
         If it is.
     """
-    address = client.scheduler.address
+    address = client.scheduler_info(n_workers=0)["address"]
     try:
         yield
     except (CancelledError, CommClosedError):
@@ -106,7 +106,7 @@ def connected(client: Client) -> Iterator[None]:
         ) from None
 
 
-def _outcome(future: Future[Result]) -> tuple[Result | None, Exception | None]:
+def _outcome(future: Future[Result | None]) -> tuple[Result | None, Exception | None]:
     """The result of a task, or why there is none: a worker may die with a result that nobody has fetched.
 
     Raises
