@@ -106,7 +106,7 @@ def connected(client: Client) -> Iterator[None]:
         ) from None
 
 
-def _outcome(future: Future[Result | None]) -> tuple[Result | None, Exception | None]:
+def _outcome(future: Future[Result]) -> tuple[Result | None, Exception | None]:
     """The result of a task, or why there is none: a worker may die with a result that nobody has fetched.
 
     Raises
@@ -128,9 +128,9 @@ def _one_by_one(client: Client, store: CellStore, task: Task, logger: logging.Lo
     for number in task.numbers(store):
         single = Task(task.block, (number,), task.setting)
         future = client.submit(compute_cells, str(store.path), store.hash, single, pure=False)
-        results, error = _outcome(future)
-        if results is not None:
-            found += results
+        computed, error = _outcome(future)
+        if computed is not None:
+            found += computed
         elif isinstance(error, KilledWorker):
             found.append(killed_cell(store, single, error.allowed_failures + 1))
         else:
