@@ -22,13 +22,15 @@ from dajko.observation import SPREAD, VARIANCE, DataTerm, operator
 from dajko.solvers import layout, panels
 from dajko.solvers.lanes import LANES, PLAIN, WIDTH
 from dajko.solvers.majorize import descend, local_step
-from dajko.solvers.march import Record, march
+from dajko.solvers.march import Record, march, prediction_error
 from dajko.solvers.problem import Path, Problem, Status, Step
 
 # Eight lanes cost as much as four flows alone, and more where the matrices of eight do not fit into the cache of a core.
 # Results are the same either way.
 _FEWEST_IN_LANES = 4
 _MOST_ENTRIES_IN_LANES = 60_000
+# By how much the density of one convex step predicts that of the next one wrongly, about.
+_CONVEX_STEP_ERROR = 0.014
 
 
 class Flow(Protocol):
@@ -49,6 +51,13 @@ class Flow(Protocol):
 
     def problem(self, density: Array, step: int) -> Problem:
         """The problem of one step, counted from 0."""
+
+
+class Start(NamedTuple):
+    """What a step begins with, besides the old density."""
+
+    before: Array  # (nx + 1,), the density before the old one
+    error: float  # of the prediction of the old one, see dajko.solvers.march
 
 
 class March(NamedTuple):
@@ -87,14 +96,14 @@ class InteriorPoint:
         if int(self.max_iterations) != self.max_iterations or self.max_iterations < 1:
             raise InputError(f"solver.max_iterations must be a whole number of at least 1, got {self.max_iterations}")
 
-    def solve(self, problem: Problem, warm_start: Array | None = None) -> Step:
+    def solve(self, problem: Problem, warm_start: Start | None = None) -> Step:
         """Solve one daJKO step.
 
         Parameters
         ----------
         problem : Problem
-        warm_start : array of shape (nx + 1,), optional
-            The density before the old one: :attr:`Step.warm_start` of the previous step.
+        warm_start : Start, optional
+            :attr:`Step.warm_start` of the previous step.
         """
         if problem.interaction is None:
             return self._solve(problem, warm_start)
@@ -102,16 +111,20 @@ class InteriorPoint:
         def solve(density: Array, last: Step | None) -> Step:
             local, stiffness = local_step(problem, density)
             # A solve begins at the extrapolation 2 u - before, which is to be the density of the last convex step.
-            return self._solve(local, warm_start if last is None else 2.0 * problem.initial - last.density, stiffness)
+            start = warm_start if last is None else Start(2.0 * problem.initial - last.density, _CONVEX_STEP_ERROR)
+            return self._solve(local, start, stiffness)
 
-        return replace(descend(problem, solve, self.tol), warm_start=problem.initial)
+        step, old = descend(problem, solve, self.tol), problem.initial[:, None]
+        before = old if warm_start is None else warm_start.before[:, None]
+        error = prediction_error(_mesh(problem.grid), step.density[:, None], old, before, warm_start is not None, 0)
+        return replace(step, warm_start=Start(problem.initial, error))
 
-    def _solve(self, problem: Problem, warm_start: Array | None, stiffness: float = 0.0) -> Step:
+    def _solve(self, problem: Problem, warm_start: Start | None, stiffness: float = 0.0) -> Step:
         run = _Run([problem], 1, self, PLAIN)
         run.flows.stiffness[0] = stiffness
         if warm_start is not None:
             run.record.warm[0] = True
-            run.before[0] = warm_start[:, None]
+            run.before[0], run.record.error[0] = warm_start.before[:, None], warm_start.error
         run.march(0)
         return run.step()
 
@@ -205,6 +218,7 @@ class _Run:
             residual=np.full((steps, lanes), np.nan),
             converged=np.zeros((steps, lanes), dtype=np.bool_),
             warm=np.zeros(lanes, dtype=np.bool_),
+            error=np.zeros(lanes),
             alive=alive,
         )
         columns = numbers + bool(np.isin(kind, (VARIANCE, SPREAD)).any())
@@ -264,7 +278,7 @@ class _Run:
             residuals=residuals,
             residual=residual,
             message=f"interior_point, {iterations} iterations: {status.message}",
-            warm_start=record.density[n, :, lane].copy(),
+            warm_start=Start(record.density[n, :, lane].copy(), float(record.error[lane])),
         )
 
 

@@ -1,7 +1,8 @@
 """Steps in time of ``interior_point``: how a step begins, and kernels that take one after the other.
 
-A flow that runs extrapolates its last two densities; what does not converge from there begins again, cold, from the old
-density. A step that does not converge either way stops the march, so that another solver can take it.
+A flow that runs extrapolates its last two densities, and trusts that as far as the extrapolation before it was right; what
+does not converge from there begins again, cold, from the old density. A step that does not converge either way stops the
+march, so that another solver can take it.
 """
 
 from __future__ import annotations
@@ -21,10 +22,14 @@ from dajko.solvers.layout import Data, Flows, Mesh, Progress, State, Work
 from dajko.solvers.newton import iterate
 from dajko.solvers.panels import Layout
 
-# How a solve begins, cold and warm: the floor under the density as a share of its maximum, the mean of rho s as a share of
-# the scale that the tolerance refers to, and the least share of mu that a Newton step aims at. A large floor halves the
-# iterations.
-_STARTS = ((0.3, 1.0, 0.1), (0.007, 3e-4, 0.1))
+# How a solve begins: a floor under the density as a share of its maximum, and the mean of rho s as a share of the scale that
+# the tolerance refers to. Cold, both are fixed. Warm, they follow from the relative error e of the last prediction: it is e
+# at most that a density is too small by, and rho and s are both wrong by e.
+_COLD_FLOOR, _COLD_MU = 0.3, 1.0
+_FLOOR_OF_ERROR = 0.5
+_LEAST_ERROR, _MOST_ERROR = 0.004, 0.6
+# The least share of mu that a Newton step aims at.
+_CENTRING = 0.1
 # What a warm start cannot do in so many iterations begins again, cold.
 _WARM_ITERATIONS = 25
 
@@ -37,6 +42,7 @@ class Record(NamedTuple):
     residual: Array  # (steps, lanes)
     converged: NDArray[np.bool_]  # (steps, lanes)
     warm: NDArray[np.bool_]  # (lanes,), whether the density before the last one is of use
+    error: Array  # (lanes,), of the last prediction: its largest, relative to the largest density
     alive: NDArray[np.bool_]  # (lanes,), whether the flow still runs
 
 
@@ -47,6 +53,7 @@ def begin(
     density: Array,
     before: Array,
     warm: NDArray[np.bool_],
+    error: Array,
     values: Array,
     data: Data,
     state: State,
@@ -59,6 +66,8 @@ def begin(
     ----------
     density, before : arrays of shape (n, lanes)
         The old density and the one before it, which is read where ``warm`` says so.
+    error : array of shape (lanes,)
+        Error of the last prediction, which is read there too.
     values : array of shape (numbers, lanes)
         Data; NaN where there is none.
     """
@@ -67,7 +76,10 @@ def begin(
     numbers = state.y.size // lanes
     first, last, slope_ = work.slope, work.curvature, work.u
     for lane in range(lanes):
-        floor, mu, centring = _STARTS[1 if warm[lane] else 0]
+        floor, mu = _COLD_FLOOR, _COLD_MU
+        if warm[lane]:
+            wrong = min(max(error[lane], _LEAST_ERROR), _MOST_ERROR)
+            floor, mu = _FLOOR_OF_ERROR * wrong, wrong * wrong
         top, mass, mean = 0.0, 0.0, 0.0
         for j in range(n):
             u = density[j, lane]
@@ -88,7 +100,7 @@ def begin(
             _keep_mass(mesh, density, first, lane, lanes, parity)
             _keep_mass(mesh, density, last, lane, lanes, parity)
         scale = mean * max(highest - lowest, mesh.dx**2)
-        data.mu[lane], data.centring[lane], data.mass[lane] = flows.tol[lane] * scale, centring, mass
+        data.mu[lane], data.centring[lane], data.mass[lane] = flows.tol[lane] * scale, _CENTRING, mass
         work.sums[lane] = mu * scale
         data.size[lane] = _measure_with(mesh, flows, density, values, mass, lane, numbers, data)
     start_mu = load(work.sums, 0, number)
@@ -204,6 +216,7 @@ def march(
                 density,
                 before,
                 record.warm if attempt == 0 else cold,
+                record.error,
                 values[n],
                 data,
                 state,
@@ -220,8 +233,20 @@ def march(
         if left > 0:
             return n
         for lane in range(lanes):
+            record.error[lane] = prediction_error(mesh, record.density[n + 1], density, before, record.warm[lane], lane)
             record.warm[lane] = record.alive[lane]
     return steps
+
+
+@exact_kernel
+def prediction_error(mesh: Mesh, found: Array, density: Array, before: Array, warm: bool, lane: int) -> float:
+    """By how much a new density differs from what a start took it to be, at most, relative to its maximum."""
+    largest, error = 0.0, 0.0
+    for j in range(mesh.n):
+        predicted = max(2.0 * density[j, lane] - before[j, lane], 0.0) if warm else density[j, lane]
+        largest = max(largest, found[j, lane])
+        error = max(error, abs(found[j, lane] - predicted))
+    return error / largest
 
 
 @exact_kernel

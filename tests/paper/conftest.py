@@ -1,4 +1,7 @@
-"""The studies of the paper, computed in this process: as they are with interior_point, loosely with Algorithm 1."""
+"""The studies of the paper, computed in this process: as they are with interior_point, loosely with Algorithm 1.
+
+Those of chemotaxis are shortened, and keep their coarser grids and every other value of what else they sweep.
+"""
 
 from pathlib import Path
 
@@ -11,7 +14,24 @@ from dajko.study.members import make_plan
 from dajko.study.parse import read_studies
 from dajko.study.prepare import prepare
 
-FILES = [Path(__file__).parents[2] / "config" / "paper" / name for name in ("porous-medium.yaml", "claims.yaml")]
+FILES = [
+    Path(__file__).parents[2] / "config" / "paper" / name
+    for name in ("porous-medium.yaml", "claims.yaml", "chemotaxis.yaml")
+]
+
+# Steps and cells that studies of chemotaxis are left with.
+SHORT = {
+    "figure-5-7": (30, 100),
+    "blow-up-grid": (20, 200),
+    "blow-up-data": (20, 200),
+    "blow-up-width": (10, 200),
+    "blow-up-theta": (20, 200),
+    "blow-up-long": (30, 200),
+    "blow-up-chi": (200, 80),
+    "blow-up-core": (60, 100),
+    "blow-up-variations": (10, 200),
+    "blow-up-algorithm-1": (3, 100),
+}
 
 
 def quickened(study):
@@ -35,6 +55,20 @@ def quickened(study):
     return type(study).model_validate(content)
 
 
+def shortened(study, steps, most_cells):
+    """The study with fewer steps and values, and without its finest grids."""
+    content = study.model_dump()
+    content["time"]["steps"] = min(steps, content["time"]["steps"])
+    if "grid.nx" in content["sweep"]:
+        content["sweep"]["grid.nx"] = [nx for nx in content["sweep"]["grid.nx"] if nx <= most_cells]
+    for key in ("theta", "model.energy.interaction.chi"):
+        if len(content["sweep"].get(key, ())) > 4:
+            content["sweep"][key] = content["sweep"][key][::2]
+    if content["report"]["times"]:
+        content["report"]["times"] = None
+    return type(study).model_validate(content)
+
+
 @pytest.fixture(scope="session")
 def files():
     return FILES
@@ -49,7 +83,8 @@ def results(tmp_path_factory, worker_id):
         if not (directory / "done").exists():
             for file in FILES:
                 for name, study in read_studies(file).studies.items():
-                    store = prepare(directory / name, make_plan(name, quickened(study)))
+                    short = shortened(study, *SHORT[name]) if name in SHORT else study
+                    store = prepare(directory / name, make_plan(name, quickened(short)))
                     for block in store.pending():
                         run_block(str(store.path), store.hash, Task(block))
             (directory / "done").touch()

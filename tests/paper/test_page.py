@@ -4,6 +4,7 @@ import re
 from html.parser import HTMLParser
 
 import pytest
+from filelock import FileLock
 
 from dajko.paper.claims import SECTIONS
 from dajko.paper.finding import Verdict
@@ -12,7 +13,9 @@ from dajko.paper.page import anchor, write_paper
 
 @pytest.fixture(scope="module")
 def pages(results, files):
-    return [page.read_text() for page in write_paper(results, files)]
+    # Other processes that test this module draw the same figures.
+    with FileLock(f"{results}.page.lock"):
+        return [page.read_text() for page in write_paper(results, files)]
 
 
 def test_every_claim_has_a_place_commands_and_a_verdict(pages):
@@ -38,7 +41,7 @@ def test_tables_are_whole_and_nothing_is_left_empty(pages):
 def test_figures_are_there_in_both_pages(pages, results):
     markdown, html = pages
     linked = set(re.findall(r"\]\((figures/paper/[a-z0-9-]+\.png)\)", markdown))
-    assert {f"figures/paper/figure-5-{i}.png" for i in range(1, 7)} < linked
+    assert {f"figures/paper/figure-5-{i}.png" for i in range(1, 8)} < linked
     for path in linked:
         assert (results / path).stat().st_size > 10_000
     assert html.count("data:image/png;base64,") == len(linked)

@@ -26,6 +26,7 @@ from dajko.distance import l1
 from dajko.flow import Flow, trajectories, trajectory
 from dajko.interaction import interaction_on
 from dajko.solvers import Problem
+from dajko.solvers.interior_point import Start
 from dajko.solvers.majorize import convex_step, descend, is_convex, local_step, split
 
 GRID = Grid(-1.0, 1.0, 24, 3)
@@ -160,7 +161,7 @@ def test_the_objective_never_increases(name, tau, inner):
             step = PD3O().solve(convex_step(p, density), last and last.warm_start)
         else:
             local, stiffness = local_step(p, density)
-            step = InteriorPoint()._solve(local, last and 2 * p.initial - last.density, stiffness)
+            step = InteriorPoint()._solve(local, last and Start(2 * p.initial - last.density, 0.014), stiffness)
         paths.append(step.path)
         return step
 
