@@ -55,18 +55,18 @@ def results(
     of: dict[Any, tuple[Task, int]] = {}
     running = as_completed([submit(task) for task in itertools.islice(waiting, workers * _WINDOW)])
     for future in running:
-        (report, error), (task, cells) = _outcome(future), of.pop(future.key)
-        if report is not None:
+        report, (task, cells) = _outcome(future), of.pop(future.key)
+        if not isinstance(report, Exception):
             if report.no_space:
                 raise no_space(store.path.parent, report.no_space)  # all others would find the same
             # Where a worker took its report with it into death, the task ran again, and found that nothing was left to do.
             yield replace(report, cells=cells)
-        elif isinstance(error, KilledWorker):
+        elif isinstance(report, KilledWorker):
             suspects.append(task)
             logger.warning("%s: their workers died; computed one by one at the end", _cells(task))
         else:
             # The cells stay pending in the store, so the next run takes them up again.
-            logger.error("a block was lost: %s: %s: %s", _cells(task), type(error).__name__, error)
+            logger.error("a block was lost: %s: %s: %s", _cells(task), type(report).__name__, report)
         future.release()
         following = next(waiting, None)
         if following is not None:
@@ -78,13 +78,15 @@ def results(
 @contextmanager
 def silent_client() -> Iterator[None]:
     """Keep Dask's client from showing tracebacks, which it does until it is closed; what it raises is answered here."""
-    voice = logging.getLogger("distributed.client")
-    level = voice.level
-    voice.setLevel(logging.CRITICAL)
+    voices = [logging.getLogger(f"distributed.{name}") for name in ("client", "batched")]
+    levels = [voice.level for voice in voices]
+    for voice in voices:
+        voice.setLevel(logging.CRITICAL)
     try:
         yield
     finally:
-        voice.setLevel(level)
+        for voice, level in zip(voices, levels, strict=True):
+            voice.setLevel(level)
 
 
 @contextmanager
@@ -106,20 +108,20 @@ def connected(client: Client) -> Iterator[None]:
         ) from None
 
 
-def _outcome(future: Future[Result]) -> tuple[Result | None, Exception | None]:
+def _outcome(future: Future[Result]) -> Result | Exception:
     """The result of a task, or why there is none: a worker may die with a result that nobody has fetched.
 
     Raises
     ------
-    CancelledError
+    CancelledError, CommClosedError
         If the scheduler is lost.
     """
     try:
-        return future.result(), None
-    except CancelledError:
+        return future.result()
+    except (CancelledError, CommClosedError):
         raise
     except Exception as error:
-        return None, error
+        return error
 
 
 def _one_by_one(client: Client, store: CellStore, task: Task, logger: logging.Logger) -> BlockReport:
@@ -128,13 +130,13 @@ def _one_by_one(client: Client, store: CellStore, task: Task, logger: logging.Lo
     for number in task.numbers(store):
         single = Task(task.block, (number,), task.setting)
         future = client.submit(compute_cells, str(store.path), store.hash, single, pure=False)
-        computed, error = _outcome(future)
-        if computed is not None:
+        computed = _outcome(future)
+        if not isinstance(computed, Exception):
             found += computed
-        elif isinstance(error, KilledWorker):
-            found.append(killed_cell(store, single, error.allowed_failures + 1))
+        elif isinstance(computed, KilledWorker):
+            found.append(killed_cell(store, single, computed.allowed_failures + 1))
         else:
-            logger.error("a cell was lost: %s: %s: %s", _cells(single), type(error).__name__, error)
+            logger.error("a cell was lost: %s: %s: %s", _cells(single), type(computed).__name__, computed)
         future.release()
     return write_cells(store, task, found)
 
