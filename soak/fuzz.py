@@ -22,7 +22,7 @@ from typing import Any
 
 from soak.damage import damaged
 
-# The longest time that an answer may take, and the memory that a process may have beyond what it has after its imports.
+# The longest time of a core that an answer may take, and the memory that a process may take for it.
 SECONDS, BYTES = 20.0, 4 * 2**30
 # Longer answers are none that people read.
 _LONGEST_LINE, _MOST_LINES = 700, 40
@@ -88,9 +88,9 @@ def answer(number: int, damage: str, data: bytes) -> Answer:
     with tempfile.TemporaryDirectory(prefix="fuzz-") as folder, contextlib.chdir(folder):
         file = Path(folder) / "studies.yaml"
         file.write_bytes(data)
-        started = time.perf_counter()
+        started = time.process_time()
         code, out, err, problem = _validate(file)
-        seconds = time.perf_counter() - started
+        seconds = time.process_time() - started
         problem = problem or _judged(code, out, err, file)
         left = sorted(path.name for path in Path(folder).rglob("*"))
         if not problem and (left != ["studies.yaml"] or file.read_bytes() != data):
@@ -112,21 +112,21 @@ def _validate(file: Path) -> tuple[Any, str, str, str]:
     out, err = io.StringIO(), io.StringIO()
     code: Any = None
     problem = ""
-    before = signal.signal(signal.SIGALRM, over)
+    before = signal.signal(signal.SIGPROF, over)
     with warnings.catch_warnings(record=True) as warned, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         warnings.simplefilter("always")
-        signal.setitimer(signal.ITIMER_REAL, SECONDS)
+        signal.setitimer(signal.ITIMER_PROF, SECONDS)
         try:
             main(["validate", str(file)])
         except SystemExit as end:
             code = end.code
         except _TooLong:
-            problem = f"no answer within {SECONDS:.0f} s: {_where()}"
+            problem = f"no answer within {SECONDS:.0f} s of a core: {_where()}"
         except BaseException as error:
             problem = f"{type(error).__name__}: {str(error)[:200]}: {_where()}"
         finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            signal.signal(signal.SIGALRM, before)
+            signal.setitimer(signal.ITIMER_PROF, 0)
+            signal.signal(signal.SIGPROF, before)
     if warned and not problem:
         first = warned[0]
         problem = f"warning: {first.category.__name__}: {str(first.message)[:200]} ({first.filename}:{first.lineno})"
