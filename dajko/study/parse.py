@@ -59,7 +59,7 @@ def _load(text: str) -> Any:
             return None
         sizes: dict[int, int] = {}
         if _size(node, sizes) > _ALIASED * len(sizes) + _FREELY_ALIASED:
-            raise yaml.YAMLError("its aliases stand for too much")
+            raise yaml.constructor.ConstructorError(None, None, "its aliases stand for too much", node.start_mark)
         return loader.construct_document(node)
     finally:
         loader.dispose()
@@ -69,7 +69,8 @@ def _size(node: yaml.Node, sizes: dict[int, int]) -> int:
     """Number of nodes with each alias written out; ``sizes`` keeps that of every node that has been seen."""
     if id(node) in sizes:
         if sizes[id(node)] == 0:
-            raise yaml.YAMLError("an alias stands within what it stands for")
+            problem = "an alias stands within what it stands for"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
         return sizes[id(node)]
     sizes[id(node)], size = 0, 1
     if isinstance(node, yaml.SequenceNode):
