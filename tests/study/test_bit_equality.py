@@ -42,7 +42,7 @@ def test_the_same_bits(tmp_path, tiny, reference, workers, block, threads):
     file.write_text(yaml.safe_dump({"studies": {"one": tiny({**STUDY, "block": block})}}))
     names = [f"{library}_NUM_THREADS" for library in ("OMP", "MKL", "OPENBLAS", "NUMBA")]
     environment = {name: value for name, value in os.environ.items() if name not in names}
-    environment |= {name: threads for name in names} if threads else {}
+    environment |= dict.fromkeys(names, threads) if threads else {}
     command = [sys.executable, "-c", "from dajko.cli import main; main()", "run", str(file), "--workers", str(workers)]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
