@@ -1,4 +1,4 @@
-"""The command line: ``dajko validate | run | status | reproduce | retry | migrate | report``."""
+"""The command line: ``dajko validate | run | status | reproduce | retry | migrate | report | cluster``."""
 
 from __future__ import annotations
 
@@ -97,14 +97,35 @@ def validate(file: Path) -> int:
     return DONE
 
 
+_SCHEDULER = click.option(
+    "--scheduler", metavar="ADDRESS", help="A running Dask scheduler: its address, or its scheduler file."
+)
+_CERTIFICATES = click.option(
+    "--certificates",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="What `dajko cluster certificates DIR` has made, for a scheduler at a tls:// address.",
+)
+
+
 @main.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.argument("studies", nargs=-1, metavar="[STUDY]...")
 @click.option("--results", type=click.Path(path_type=Path), help="Directory for the stores; by default what FILE says.")
 @click.option("--workers", type=click.IntRange(min=1), help="Local processes, in place of the cluster of FILE.")
+@_SCHEDULER
+@_CERTIFICATES
 @click.option("--recompute", is_flag=True, help="Compute all cells anew; the stores that are there go to previous/.")
 @_answered
-def run(file: Path, studies: tuple[str, ...], results: Path | None, workers: int | None, recompute: bool) -> int:
+def run(
+    file: Path,
+    studies: tuple[str, ...],
+    results: Path | None,
+    workers: int | None,
+    scheduler: str | None,
+    certificates: Path | None,
+    recompute: bool,
+) -> int:
     """Run the studies in FILE, or only those named. Computes what is missing; the stores land in DIR/<study>/.
 
     A store that does not fit its study, because of another grid, say, is left alone, and the differences are named.
@@ -113,12 +134,14 @@ def run(file: Path, studies: tuple[str, ...], results: Path | None, workers: int
     Examples:
       dajko run config/config.yaml
       dajko run config/config.yaml theta-noise --workers 4 --results /scratch/me
+      dajko run config/config.yaml --scheduler tls://10.0.0.1:8786 --certificates ~/.dajko/tls
     Exit code: 0 done, 1 some members failed, 2 bad input, or some members are missing.
     """
     from dajko.study.parse import read_studies
     from dajko.study.prepare import inspect
     from dajko.study.run import run_study
 
+    given = _cluster(workers, scheduler, certificates)
     plans = _plans(file, studies)
     config = read_studies(file)
     directory = results or Path(config.results)
@@ -126,7 +149,7 @@ def run(file: Path, studies: tuple[str, ...], results: Path | None, workers: int
         inspect((directory / plan.name).absolute(), plan, recompute)
     failed = missing = 0
     for plan in plans:
-        report = run_study(plan.study, directory / plan.name, workers or config.cluster, recompute=recompute)
+        report = run_study(plan.study, directory / plan.name, given or config.cluster, recompute=recompute)
         failed, missing = failed + report.failed, missing + report.pending
         click.echo(f"{directory / plan.name}: {_sentence(report.counts)}, {report.computed} computed now")
     click.echo(f"Figures and tables: dajko report {directory}")
@@ -193,8 +216,17 @@ def reproduce(directory: Path, cell: str, as_json: bool) -> int:
 @click.option("--solver", help="Solve with this solver, with its default options.")
 @click.option("--set", "options", multiple=True, metavar="KEY=VALUE", help="A key of the solver, such as solver.tol=1e-4.")
 @click.option("--workers", type=click.IntRange(min=1), help="Local processes; by default one for each core.")
+@_SCHEDULER
+@_CERTIFICATES
 @_answered
-def retry(directory: Path, solver: str | None, options: tuple[str, ...], workers: int | None) -> int:
+def retry(
+    directory: Path,
+    solver: str | None,
+    options: tuple[str, ...],
+    workers: int | None,
+    scheduler: str | None,
+    certificates: Path | None,
+) -> int:
     """Compute the members of the study in RESULTS that failed or did not converge again, with another solver or setting.
 
     A member takes the new result if that is better, and the store says which setting made it.
@@ -207,8 +239,9 @@ def retry(directory: Path, solver: str | None, options: tuple[str, ...], workers
     """
     from dajko.study.retry import parse_setting, retry_study
 
+    given = _cluster(workers, scheduler, certificates)
     study = _one_study(directory)
-    report = retry_study(study, parse_setting(solver, options), workers)
+    report = retry_study(study, parse_setting(solver, options), given)
     click.echo(f"{study}: {_sentence(report.counts)}, {report.computed} computed now")
     return INCOMPLETE if report.pending else SOME_FAILED if report.failed else DONE
 
@@ -255,6 +288,63 @@ def report(directory: Path) -> int:
     root = directory.parent if studies == [directory] else directory
     click.echo(write_page(root, [study.name for study in studies]))
     return DONE
+
+
+@main.group()
+def cluster() -> None:
+    """What clusters need.
+
+    \b
+    Example:
+      dajko cluster certificates ~/.dajko/tls
+    """
+
+
+@cluster.command()
+@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
+@click.option(
+    "--days", type=click.IntRange(min=1, max=3650), default=365, show_default=True, help="How long they are valid."
+)
+@_answered
+def certificates(directory: Path, days: int) -> int:
+    """Make certificates for Dask's TLS in DIR: ca.pem, cert.pem and key.pem, readable by you only.
+
+    Whoever holds them can run code as you: keep them on a file system that only you read.
+
+    \b
+    Example:
+      dajko cluster certificates ~/.dajko/tls
+    Exit code: 0 done, 2 bad input.
+    """
+    from dajko.study.tls import make_certificates
+
+    made = make_certificates(directory.absolute(), days)
+    # Also without a dashboard Dask serves pages there, and by default on all interfaces.
+    options = f"--tls-ca-file {made.ca} --tls-cert {made.cert} --tls-key {made.key} --dashboard-address 127.0.0.1:0"
+    click.echo(f"Start:  dask scheduler --protocol tls {options} --scheduler-file scheduler.json")
+    click.echo(f"        dask worker --scheduler-file scheduler.json {options} --nthreads 1")
+    click.echo("Study:  cluster:")
+    click.echo("          kind: scheduler")
+    click.echo("          file: scheduler.json")
+    click.echo(f"          tls: {{ca: {made.ca}, cert: {made.cert}, key: {made.key}}}")
+    return DONE
+
+
+def _cluster(workers: int | None, scheduler: str | None, certificates: Path | None) -> Any:
+    """The cluster of the command line, None if it names none."""
+    from dajko.study.clusters import SchedulerAddress
+    from dajko.study.tls import in_directory
+
+    if scheduler is None:
+        if certificates is not None:
+            raise InputError("--certificates goes with --scheduler")
+        return workers
+    if workers is not None:
+        raise InputError("give either --workers or --scheduler")
+    if not scheduler:
+        raise InputError("--scheduler must not be empty")
+    where = {"address": scheduler} if "://" in scheduler else {"file": scheduler}
+    return SchedulerAddress(kind="scheduler", **where, tls=in_directory(certificates) if certificates else None)
 
 
 def _plans(file: Path, names: tuple[str, ...]) -> list[Any]:

@@ -1,9 +1,10 @@
-"""The Dask cluster that a study runs on: processes on this machine, or a scheduler that is there already."""
+"""The Dask cluster that a study runs on: processes on this machine, a scheduler that is there already, or Slurm jobs."""
 
 from __future__ import annotations
 
 import gc
 import json
+import logging
 import os
 import signal
 import time
@@ -16,35 +17,53 @@ import dask
 from distributed import Client, LocalCluster
 
 from dajko.errors import InputError
-from dajko.study.config import ClusterConfig, SchedulerAddress
+from dajko.study import clusters
+from dajko.study.clusters import ClusterConfig, SchedulerAddress, SlurmCluster
+from dajko.study.settings import LOCAL, ONE_THREAD, SCHEDULER, WORKER
+from dajko.study.tls import security_for
 
-# One thread for each numerical library: a worker is one process on one core. Set before a worker starts, because the
-# libraries read them when they are loaded.
-_LIBRARIES = ("OMP", "MKL", "OPENBLAS", "NUMBA", "VECLIB")
-_ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in _LIBRARIES}
+_LOGGER = logging.getLogger("dajko.cluster")
 
 
 @contextmanager
-def open_cluster(config: ClusterConfig, blocks: int) -> Iterator[Client]:
-    """A client of the configured cluster, closed at the end; a local cluster is closed with it.
+def open_cluster(
+    config: ClusterConfig, blocks: int, *, directory: Path | None = None, logger: logging.Logger = _LOGGER
+) -> Iterator[Client]:
+    """A client of the configured cluster, closed at the end; a cluster that was started for it is closed with it.
 
     Parameters
     ----------
     config : ClusterConfig
     blocks : int
-        Number of tasks to come; a local cluster starts no more workers than that.
+        Number of tasks to come; no more workers than that are started.
+    directory : Path, optional
+        Directory of the study, which all hosts see, for the logs and the certificates of a Slurm cluster.
+    logger : logging.Logger
+        Told what the cluster waits for.
 
     Raises
     ------
     InputError
-        If there is no scheduler at the address, or no worker comes in time.
+        If there is no scheduler at the address, no worker comes in time, or jobs or certificates cannot be used.
     """
     if isinstance(config, SchedulerAddress):
         with _connect(config) as client:
             yield client
-        return
+    elif isinstance(config, SlurmCluster):
+        from dajko.study.slurm import slurm_client
+
+        with slurm_client(config, blocks, (directory or Path()).absolute(), logger) as client:
+            yield client
+    else:
+        with _local(config, blocks) as client:
+            yield client
+
+
+@contextmanager
+def _local(config: clusters.LocalCluster, blocks: int) -> Iterator[Client]:
     workers = min(config.workers or cores(), max(blocks, 1))
-    with dask.config.set({"distributed.nanny.pre-spawn-environ": _ONE_THREAD}):
+    settings = {"distributed.nanny.pre-spawn-environ": ONE_THREAD, **SCHEDULER, **WORKER, **LOCAL}
+    with dask.config.set(settings):
         with _ctrl_c_stays_here():
             # Everything listens on loopback only: whoever reaches a scheduler can run code.
             local = LocalCluster(
@@ -54,6 +73,7 @@ def open_cluster(config: ClusterConfig, blocks: int) -> Iterator[Client]:
                 host="127.0.0.1",
                 dashboard_address="127.0.0.1:0",
                 worker_dashboard_address="127.0.0.1:0",
+                memory_limit=config.memory or "auto",
             )
         with local as cluster, Client(cluster) as client:
             yield client
@@ -82,13 +102,20 @@ def _connect(config: SchedulerAddress) -> Client:
     deadline = time.monotonic() + config.wait
     key = "address" if config.address is not None else "file"
     address = config.address or _address_in(Path(str(config.file)), deadline)
+    security = security_for(address, config.tls, config.allow_plain_text, f"cluster.{key}")
     try:
-        client = Client(address, timeout=max(deadline - time.monotonic(), 1.0))
-    except (OSError, TimeoutError, ValueError, TypeError) as error:
+        client = Client(address, security=security, timeout=max(deadline - time.monotonic(), 1.0))
+    except (OSError, TimeoutError, ValueError, TypeError, RuntimeError) as error:
         problem = str(error) if isinstance(error, ValueError) else type(error).__name__
+        problem += f": {error.__cause__}" if error.__cause__ else ""
     else:
         try:
+            # The scheduler may listen on the network although we reach it on loopback.
+            security_for(str(client.scheduler_info()["address"]), config.tls, config.allow_plain_text, f"cluster.{key}")
             client.wait_for_workers(1, timeout=max(deadline - time.monotonic(), 1.0))
+        except InputError:
+            client.close()
+            raise
         except TimeoutError:
             client.close()
             raise InputError(
@@ -97,9 +124,10 @@ def _connect(config: SchedulerAddress) -> Client:
         return client
     # What is left of the client would lock up the next one if it were collected in the middle of that one's start.
     gc.collect()
+    hint = ", with certificates of the same authority" if security else ""
     raise InputError(
         f"cluster.{key}: no scheduler answers at {address} within {config.wait:g} s ({problem}); start one with "
-        "`dask scheduler`, and workers with `dask worker`"
+        f"`dask scheduler`, and workers with `dask worker`{hint}"
     )
 
 

@@ -9,9 +9,9 @@ import hashlib
 import json
 from typing import Annotated, Literal
 
-from pydantic import Field, TypeAdapter, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field
 
+from dajko.study.clusters import ClusterConfig, LocalCluster
 from dajko.study.ingredients import (
     GridConfig,
     InteriorPointConfig,
@@ -19,7 +19,6 @@ from dajko.study.ingredients import (
     NoiseConfig,
     NonNegative,
     ObservationsConfig,
-    Positive,
     PositiveWhole,
     SolverConfig,
     Strict,
@@ -90,40 +89,7 @@ def study_hash(study: StudyConfig) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-# --- clusters and the file ------------------------------------------------------------------------------------------------
-
-
-class LocalCluster(Strict):
-    """Processes on this machine, one thread each."""
-
-    kind: Literal["local"] = "local"
-    workers: PositiveWhole | None = Field(None, description="Number of processes; by default as many as there are cores.")
-
-
-class SchedulerAddress(Strict):
-    """A Dask scheduler that is running already."""
-
-    kind: Literal["scheduler"]
-    address: str | None = Field(None, min_length=1, description="For example tcp://10.0.0.1:8786.")
-    file: str | None = Field(
-        None, min_length=1, description="A scheduler file, as `dask scheduler --scheduler-file` writes it."
-    )
-    wait: Positive = Field(60.0, description="Seconds to wait for the first worker.")
-
-    @model_validator(mode="after")
-    def _one(self) -> SchedulerAddress:
-        if (self.address is None) == (self.file is None):
-            raise PydanticCustomError("cluster", "must have exactly one of the keys address and file")
-        return self
-
-
-ClusterConfig = Annotated[LocalCluster | SchedulerAddress, Field(discriminator="kind")]
-
-
-def parse_cluster(text: str) -> LocalCluster | SchedulerAddress:
-    """A cluster from its JSON."""
-    cluster: LocalCluster | SchedulerAddress = TypeAdapter(ClusterConfig).validate_json(text)
-    return cluster
+# --- the file -------------------------------------------------------------------------------------------------------------
 
 
 class StudyFile(Strict):

@@ -20,31 +20,29 @@ from distributed.comm.core import CommClosedError
 from distributed.scheduler import KilledWorker
 
 from dajko.errors import InputError
+from dajko.study.attend import Attendance
 from dajko.study.block import BlockReport, Task, compute_cells, killed_cell, run_block, write_cells
 from dajko.study.space import no_space
 from dajko.study.store import CellStore
 
 Result = TypeVar("Result")
 
-# Dask gives a local worker up for good if it is not there 15 s after it has died, also when it has been there meanwhile and
-# its nanny is starting it once more; in the end no worker would be left.
-PATIENCE = {"distributed.deploy.lost-worker-timeout": "1 day"}
-
 # Tasks under way for each worker: one computing, one waiting.
 _WINDOW = 2
 
 
 def results(
-    client: Client, store: CellStore, tasks: list[Task], workers: int, logger: logging.Logger
+    client: Client, store: CellStore, tasks: list[Task], workers: int, logger: logging.Logger, patience: float = 300.0
 ) -> Iterator[BlockReport]:
     """Reports of the tasks as they finish; a task that is lost has none, and its cells stay as they are.
 
     Raises
     ------
     InputError
-        If a worker finds the disk full.
+        If a worker finds the disk full, or there is no worker for ``patience`` seconds.
     """
     waiting, suspects = iter(tasks), []
+    there = Attendance(client, workers, patience, logger)
 
     def submit(task: Task) -> Future[BlockReport]:
         cells = len(task.numbers(store))  # now: once it is submitted, it may be done at once
@@ -54,7 +52,7 @@ def results(
 
     of: dict[Any, tuple[Task, int]] = {}
     running = as_completed([submit(task) for task in itertools.islice(waiting, workers * _WINDOW)])
-    for future in running:
+    for future in there.finished(running):
         report, (task, cells) = _outcome(future), of.pop(future.key)
         if not isinstance(report, Exception):
             if report.no_space:
@@ -68,11 +66,10 @@ def results(
             # The cells stay pending in the store, so the next run takes them up again.
             logger.error("a block was lost: %s: %s: %s", _cells(task), type(report).__name__, report)
         future.release()
-        following = next(waiting, None)
-        if following is not None:
+        for following in itertools.islice(waiting, max(0, there.workers * _WINDOW - running.count())):
             running.add(submit(following))
     for task in suspects:
-        yield _one_by_one(client, store, task, logger)
+        yield _one_by_one(client, store, task, there, logger)
 
 
 @contextmanager
@@ -124,12 +121,14 @@ def _outcome(future: Future[Result]) -> Result | Exception:
         return error
 
 
-def _one_by_one(client: Client, store: CellStore, task: Task, logger: logging.Logger) -> BlockReport:
+def _one_by_one(client: Client, store: CellStore, task: Task, there: Attendance, logger: logging.Logger) -> BlockReport:
     """Compute the cells of a task alone, one after the other, and write them together: one task, one writer."""
     found = []
     for number in task.numbers(store):
         single = Task(task.block, (number,), task.setting)
         future = client.submit(compute_cells, str(store.path), store.hash, single, pure=False)
+        for _ in there.finished(as_completed([future])):
+            pass
         computed = _outcome(future)
         if not isinstance(computed, Exception):
             found += computed

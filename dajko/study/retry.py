@@ -13,8 +13,8 @@ from dajko.errors import InputError
 from dajko.solvers import Status
 from dajko.study.block import Task, work_of
 from dajko.study.checksums import all_blocks
+from dajko.study.clusters import ClusterConfig
 from dajko.study.code import code_hash
-from dajko.study.config import ClusterConfig
 from dajko.study.experiment import check
 from dajko.study.layout import NOT_ASKED
 from dajko.study.locks import alone

@@ -13,14 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import dask
-
 from dajko.errors import InputError
 from dajko.study.block import BlockReport, Task
 from dajko.study.checksums import Damage, all_blocks, repair
 from dajko.study.cluster import open_cluster
-from dajko.study.config import ClusterConfig, LocalCluster, SchedulerAddress, StudyConfig, study_hash
-from dajko.study.dispatch import PATIENCE, connected, silent_client
+from dajko.study.clusters import ClusterConfig, LocalCluster, SchedulerAddress, SlurmCluster
+from dajko.study.config import StudyConfig, study_hash
+from dajko.study.dispatch import connected, silent_client
 from dajko.study.dispatch import results as results_of
 from dajko.study.experiment import check
 from dajko.study.labelled import write_summary
@@ -285,15 +284,17 @@ def _compute(
         if not tasks:
             return reports
         logger.info("%s: %d of %d members to compute, in %d blocks", name, number, store.size, len(tasks))
-        with dask.config.set(PATIENCE), silent_client(), open_cluster(config, len(tasks)) as client, connected(client):
+        opened = open_cluster(config, len(tasks), directory=store.path.parent, logger=logger)
+        with silent_client(), opened as client, connected(client):
             scheduler = client.scheduler_info(n_workers=-1)
             workers = len(scheduler["workers"])
+            expected = min(config.most, len(tasks)) if isinstance(config, SlurmCluster) else workers
             logger.info("%s: %d workers of the scheduler %s", name, workers, scheduler["address"])
             logger.info("%s: %s", name, dashboard(client))
             warm(client)
             progress = StudyProgress(name, store.size, store.size - number, logger, bar)
             with measured(client, store.path.parent, workers) as performance:
-                for report in results_of(client, store, tasks, workers, logger):
+                for report in results_of(client, store, tasks, max(workers, expected), logger, config.patience):
                     reports.append(report)
                     performance.add(report)
                     progress.advance(report.cells, len(report.failures))

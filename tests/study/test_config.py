@@ -9,15 +9,8 @@ import pytest
 
 from dajko.errors import InputError
 from dajko.study import schema
-from dajko.study.config import (
-    NOT_COMPUTED,
-    LocalCluster,
-    SchedulerAddress,
-    StudyConfig,
-    StudyFile,
-    parse_cluster,
-    study_hash,
-)
+from dajko.study.clusters import LocalCluster, SchedulerAddress, parse_cluster
+from dajko.study.config import NOT_COMPUTED, StudyConfig, StudyFile, study_hash
 from dajko.study.members import make_plan
 from dajko.study.parse import parse, read_studies, read_yaml
 

@@ -19,7 +19,7 @@ import dajko
 from dajko.errors import InputError
 from dajko.solvers import Status
 from dajko.study.cluster import open_cluster
-from dajko.study.config import LocalCluster, SchedulerAddress
+from dajko.study.clusters import LocalCluster, SchedulerAddress
 from dajko.study.labelled import open_summary
 from dajko.study.layout import FAILURES, MANIFEST, NOT_REPRODUCIBLE, PERFORMANCE, SUMMARY, VARIABLES
 from dajko.study.run import finish, run_study

@@ -6,7 +6,7 @@ rule simulate:
         RESULTS / "{study}" / "logs" / "simulate-{slab}.log",
     conda:
         "../envs/dajko.yaml"
-    threads: workflow.cores or 1
+    threads: workflow.resource_settings.cores or 1
     resources:
         dask=1,
     params:

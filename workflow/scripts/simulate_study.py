@@ -5,7 +5,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from dajko.errors import InputError
-from dajko.study.config import StudyConfig, parse_cluster
+from dajko.study.clusters import LocalCluster, parse_cluster
+from dajko.study.config import StudyConfig
 from dajko.study.run import run_study, write_json
 
 
@@ -14,6 +15,9 @@ def main(snakemake):
     output = Path(snakemake.output[0]).absolute()
     study = StudyConfig.model_validate_json(snakemake.params.study)
     cluster = parse_cluster(snakemake.params.cluster)
+    if isinstance(cluster, LocalCluster) and cluster.workers is None:
+        # What Snakemake has reserved: all cores of this machine, or those of a job on a cluster.
+        cluster = cluster.model_copy(update={"workers": snakemake.threads})
     slab = int(snakemake.wildcards.slab)
     report = run_study(study, output.parents[1], cluster, slab=slab)
     if report.missing:
