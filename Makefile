@@ -1,6 +1,7 @@
 # make run      install into .venv, run the default studies, say where the report is
 # make test     all tests
 # make lint     style, types, workflow
+# make soak     the same studies killed again and again, disks that fill up, 10 000 damaged configurations: an hour or two
 # make bench    what the README claims about speed
 # make paper    every figure and claim of Pietschmann and Schlottbom, judged on one page
 # make install  the environment only
@@ -10,7 +11,7 @@ BIN := .venv/bin
 CONFIG ?= config/config.yaml
 SNAKEMAKE := $(BIN)/snakemake --profile workflow/profiles/default
 
-.PHONY: run test lint bench paper install lock
+.PHONY: run test soak lint bench paper install lock
 
 run: install
 	$(SNAKEMAKE) --configfile $(CONFIG)
@@ -22,6 +23,10 @@ run: install
 
 test: install
 	$(BIN)/python -m pytest -n auto
+
+soak: install
+	$(BIN)/python -m soak fuzz --json results/soak-fuzz.json
+	$(BIN)/python -m soak studies --json results/soak-studies.json
 
 lint: install
 	$(BIN)/ruff check .

@@ -29,6 +29,13 @@ def _answered(command: Callable[..., int]) -> Callable[..., None]:
             for line in str(error).splitlines():
                 click.echo(f"dajko: {line}", err=True)
             code = BAD_INPUT
+        except OSError as error:
+            from dajko.study.space import is_full, no_space, reason
+
+            if not is_full(error):
+                raise
+            click.echo(f"dajko: {no_space(Path(error.filename or Path.cwd()), reason(error))}", err=True)
+            code = BAD_INPUT
         except KeyboardInterrupt:
             click.echo("dajko: interrupted; what is computed is kept, and the same command computes the rest", err=True)
             code = INTERRUPTED

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from dajko.study.journal import record
 from dajko.study.layout import ALL_VARIABLES, FIELDS, ID
 from dajko.study.members import known_plan
 from dajko.study.plan import Group, Plan
+from dajko.study.space import is_full, reason
 from dajko.study.store import Block, CellStore
 
 
@@ -50,6 +53,8 @@ class BlockReport:
     failures: tuple[dict[str, Any], ...]
     solver_seconds: float
     seconds: float = 0.0
+    worker: str = ""  # the process that computed it
+    no_space: str = ""  # why nothing could be written: the disk is full
 
 
 @dataclass(frozen=True)
@@ -92,9 +97,13 @@ def run_tasks(path: str, digest: str, tasks: Sequence[Task]) -> list[BlockReport
     found: list[BlockReport | LostTask] = []
     for task in tasks:
         try:
-            found.append(run_block(path, digest, task))
+            report = run_block(path, digest, task)
         except Exception as error:
             found.append(LostTask(task, f"{type(error).__name__}: {error}"))
+            continue
+        found.append(report)
+        if report.no_space:  # the others would find the same
+            break
     return found
 
 
@@ -103,8 +112,14 @@ def run_block(path: str, digest: str, task: Task) -> BlockReport:
     started = time.perf_counter()
     found = compute_cells(path, digest, task)
     store = work_of(path, digest).store  # a worker that was cut off may come back after another run has begun
-    report = write_cells(store, task, found)
-    return BlockReport(report.block, report.cells, report.failures, report.solver_seconds, time.perf_counter() - started)
+    try:
+        report = write_cells(store, task, found)
+    except OSError as error:
+        if not is_full(error):
+            raise
+        return BlockReport(task.block, 0, (), 0.0, no_space=reason(error))  # a value, so that no worker shows a traceback
+    worker = f"{socket.gethostname()}:{os.getpid()}"
+    return replace(report, seconds=time.perf_counter() - started, worker=worker)
 
 
 def compute_cells(path: str, digest: str, task: Task) -> list[tuple[int, CellResult]]:

@@ -10,16 +10,23 @@ from __future__ import annotations
 import itertools
 import logging
 from collections.abc import Iterator, Sequence
+from concurrent.futures import CancelledError
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from distributed import Client, Future, as_completed
+from distributed.comm.core import CommClosedError
 from distributed.scheduler import KilledWorker
 
+from dajko.errors import InputError
 from dajko.study.attend import Attendance
 from dajko.study.batches import Batches
 from dajko.study.block import BlockReport, LostTask, Task, compute_cells, killed_cell, run_tasks, write_cells
+from dajko.study.space import no_space
 from dajko.study.store import CellStore
+
+Result = TypeVar("Result")
 
 # Batches under way for each worker: one computing, one waiting.
 _WINDOW = 2
@@ -35,7 +42,7 @@ def results(
     Raises
     ------
     InputError
-        If there is no worker for ``patience`` seconds.
+        If a worker finds the disk full, or there is no worker for ``patience`` seconds.
     """
     waiting, suspects = Batches(tasks, workers), []
     there = Attendance(client, workers, patience, logger)
@@ -49,18 +56,19 @@ def results(
     of: dict[Any, tuple[Sequence[Task], list[int]]] = {}
     running = as_completed([submit(batch) for batch in itertools.islice(waiting, workers * _WINDOW)])
     for future in there.finished(running):
-        error, (batch, cells) = future.exception(), of.pop(future.key)
-        if error is None:
-            found = future.result()
+        found, (batch, cells) = _outcome(future), of.pop(future.key)
+        if not isinstance(found, Exception):
             waiting.learn([report for report in found if isinstance(report, BlockReport)])
             for report, number in zip(found, cells, strict=True):
-                if isinstance(report, BlockReport):
-                    # Where a worker took its report with it into death, the task ran again, and found nothing left to do.
-                    yield replace(report, cells=number)
-                else:
+                if isinstance(report, LostTask):
                     # The cells stay pending in the store, so the next run takes them up again.
                     logger.error("a block was lost: %s: %s", _cells(report.task), report.message)
-        elif isinstance(error, KilledWorker):
+                elif report.no_space:
+                    raise no_space(store.path.parent, report.no_space)  # all others would find the same
+                else:
+                    # Where a worker took its report with it into death, the task ran again, and found nothing left to do.
+                    yield replace(report, cells=number)
+        elif isinstance(found, KilledWorker):
             logger.warning("%s: their workers died; computed one by one at the end", _named(batch))
             for task, number in zip(batch, cells, strict=True):
                 if task.numbers(store):
@@ -68,12 +76,61 @@ def results(
                 else:
                     yield BlockReport(task.block, number, (), 0.0)
         else:
-            logger.error("a block was lost: %s: %s: %s", _named(batch), type(error).__name__, error)
+            logger.error("a block was lost: %s: %s: %s", _named(batch), type(found).__name__, found)
         future.release()
         for following in itertools.islice(waiting, max(0, there.workers * _WINDOW - running.count())):
             running.add(submit(following))
     for task in suspects:
         yield _one_by_one(client, store, task, there, logger)
+
+
+@contextmanager
+def silent_client() -> Iterator[None]:
+    """Keep Dask's client from showing tracebacks, which it does until it is closed; what it raises is answered here."""
+    voices = [logging.getLogger(f"distributed.{name}") for name in ("client", "batched")]
+    levels = [voice.level for voice in voices]
+    for voice in voices:
+        voice.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for voice, level in zip(voices, levels, strict=True):
+            voice.setLevel(level)
+
+
+@contextmanager
+def connected(client: Client) -> Iterator[None]:
+    """Say what to do if the scheduler is lost.
+
+    Raises
+    ------
+    InputError
+        If it is.
+    """
+    address = client.scheduler_info(n_workers=0)["address"]
+    try:
+        yield
+    except (CancelledError, CommClosedError):
+        raise InputError(
+            f"cluster: the connection to the scheduler at {address} was lost; what is computed is kept: see that a "
+            "scheduler runs, and the same command goes on"
+        ) from None
+
+
+def _outcome(future: Future[Result]) -> Result | Exception:
+    """The result of a task, or why there is none: a worker may die with a result that nobody has fetched.
+
+    Raises
+    ------
+    CancelledError, CommClosedError
+        If the scheduler is lost.
+    """
+    try:
+        return future.result()
+    except (CancelledError, CommClosedError):
+        raise
+    except Exception as error:
+        return error
 
 
 def _one_by_one(client: Client, store: CellStore, task: Task, there: Attendance, logger: logging.Logger) -> BlockReport:
@@ -84,13 +141,13 @@ def _one_by_one(client: Client, store: CellStore, task: Task, there: Attendance,
         future = client.submit(compute_cells, str(store.path), store.hash, single, pure=False)
         for _ in there.finished(as_completed([future])):
             pass
-        error = future.exception()
-        if error is None:
-            found += future.result()
-        elif isinstance(error, KilledWorker):
-            found.append(killed_cell(store, single, error.allowed_failures + 1))
+        computed = _outcome(future)
+        if not isinstance(computed, Exception):
+            found += computed
+        elif isinstance(computed, KilledWorker):
+            found.append(killed_cell(store, single, computed.allowed_failures + 1))
         else:
-            logger.error("a cell was lost: %s: %s: %s", _cells(single), type(error).__name__, error)
+            logger.error("a cell was lost: %s: %s: %s", _cells(single), type(computed).__name__, computed)
         future.release()
     return write_cells(store, task, found)
 

@@ -310,7 +310,7 @@ def _truth(request: _TruthRequest) -> tuple[Array, Array, Array]:
     if isinstance(study.truth, ExactTruth):
         own_grid = grid
         profile = _profile(study.truth.solution, f"{prefix}.truth.solution")
-        densities = np.array([profile(grid.x, n * tau) for n in range(steps + 1)])
+        densities = np.array([_evaluated(profile, grid, n * tau, f"{prefix}.truth.solution") for n in range(steps + 1)])
         for density in densities:
             grid.check_density(density, f"{prefix}.truth.solution: the density")
     else:
@@ -389,7 +389,16 @@ def _density(config: InitialConfig, grid: Grid, where: str) -> Array:
     if isinstance(config, ValuesConfig):
         _check_length(config.values, grid, where)
         return grid.check_density(config.values, f"{where}: the density")
-    return grid.check_density(_profile(config, where)(grid.x), f"{where}: the density")
+    return grid.check_density(_evaluated(_profile(config, where), grid, 0.0, where), f"{where}: the density")
+
+
+def _evaluated(profile: profiles.Profile, grid: Grid, t: float, where: str) -> Array:
+    """The density of a profile at the nodes."""
+    try:
+        with np.errstate(all="ignore"):  # whether it is finite is checked by those who use it
+            return np.asarray(profile(grid.x, t))
+    except ArithmeticError:
+        raise InputError(f"{where}: its numbers are too large or too small to compute the density at time {t:g}") from None
 
 
 def _observations(study: StudyConfig, grid: Grid, prefix: str) -> tuple[Observation, ...]:

@@ -14,6 +14,7 @@ from dajko.solvers.lanes import WIDTH
 from dajko.study.config import StudyConfig
 
 CELLS, SUMMARY, MANIFEST, FAILURES = "cells.zarr", "summary.zarr", "study.done.json", "failures.jsonl"
+PERFORMANCE, PERFORMANCE_PAGE = "performance.json", "performance.html"
 # A store that is made whole and has not taken its place yet.
 NEW = f".{CELLS}.new"
 # Where Snakemake's jobs say which of the slabs of a study they have finished.

@@ -9,6 +9,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from dajko.errors import InputError
+from dajko.study.space import is_full, no_space, reason
 
 _LOCKS, _SLAB = ".locks", "slab-"
 
@@ -25,6 +26,8 @@ def entrance(directory: Path) -> Iterator[None]:
     try:
         (directory / _LOCKS).mkdir(parents=True, exist_ok=True)
     except OSError as error:
+        if is_full(error):
+            raise no_space(directory, reason(error)) from None
         raise InputError(f"{directory}: cannot be written: {error.strerror or error}") from None
     with FileLock(directory / _LOCKS / "entrance"):
         yield

@@ -127,9 +127,10 @@ def _values(given: Any) -> list[Any]:
 
 
 def _check_distinct(values: list[Any], where: str) -> None:
-    seen: set[str] = set()
+    seen: set[Any] = set()
     for value in values:
-        text = json.dumps(_as_floats(value), sort_keys=True, default=str)
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        text = value if is_number else json.dumps(_as_floats(value), sort_keys=True, default=str)
         if text in seen:
             raise InputError(f"{where}: must not name a value twice, got {json.dumps(value, default=str)} again")
         seen.add(text)
@@ -140,7 +141,7 @@ def _as_floats(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_as_floats(v) for v in value]
     if isinstance(value, dict):
-        return {k: _as_floats(v) for k, v in value.items()}
+        return {str(k): _as_floats(v) for k, v in value.items()}
     return float(value) if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**53 else value
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,6 +17,11 @@ from dajko.errors import InputError
 from dajko.study.config import StudyFile
 
 Model = TypeVar("Model", bound=BaseModel)
+
+# What aliases stand for may be so many times what is written, and a little more.
+_ALIASED, _FREELY_ALIASED = 10, 10_000
+# More lines than this, or longer ones, nobody reads.
+_MOST_LINES, _LONGEST_LINE, _LONGEST_KEY = 20, 500, 60
 
 
 class _Loader(yaml.SafeLoader):
@@ -45,6 +50,37 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
 _Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
 
 
+def _load(text: str) -> Any:
+    """The value of a document; what its aliases stand for must not be far more than what is written."""
+    loader = _Loader(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        sizes: dict[int, int] = {}
+        if _size(node, sizes) > _ALIASED * len(sizes) + _FREELY_ALIASED:
+            raise yaml.constructor.ConstructorError(None, None, "its aliases stand for too much", node.start_mark)
+        return loader.construct_document(node)
+    finally:
+        loader.dispose()
+
+
+def _size(node: yaml.Node, sizes: dict[int, int]) -> int:
+    """Number of nodes with each alias written out; ``sizes`` keeps that of every node that has been seen."""
+    if id(node) in sizes:
+        if sizes[id(node)] == 0:
+            problem = "an alias stands within what it stands for"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
+        return sizes[id(node)]
+    sizes[id(node)], size = 0, 1
+    if isinstance(node, yaml.SequenceNode):
+        size += sum(_size(child, sizes) for child in node.value)
+    elif isinstance(node, yaml.MappingNode):
+        size += sum(_size(child, sizes) for pair in node.value for child in pair)
+    sizes[id(node)] = size
+    return size
+
+
 def read_yaml(path: Path) -> Any:
     """Read a YAML file.
 
@@ -60,7 +96,7 @@ def read_yaml(path: Path) -> Any:
     except UnicodeDecodeError:
         raise InputError(f"{path}: is not a text file in UTF-8") from None
     try:
-        return yaml.load(text, Loader=_Loader)
+        return _load(text)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
@@ -78,8 +114,8 @@ def parse_value(text: str, where: str) -> Any:
         If it is not YAML.
     """
     try:
-        return yaml.load(text, Loader=_Loader)
-    except yaml.YAMLError:
+        return _load(text)
+    except (yaml.YAMLError, ValueError, RecursionError):
         raise InputError(f"{where}: is not a value of YAML") from None
 
 
@@ -112,8 +148,24 @@ def plain(data: Any) -> Any:
 
 def in_file(path: Path, error: InputError) -> InputError:
     """An error in what a file says, with the name of the file before each line."""
-    lines = str(error).splitlines()
-    return InputError("\n".join(line if line.startswith(f"{path}: ") else f"{path}: {line}" for line in lines))
+    lines = (line.removeprefix(f"{path}: ") for line in str(error).splitlines())
+    return InputError("\n".join(f"{path}: {line}" for line in _readable(lines)))
+
+
+def _readable(lines: Iterable[str]) -> list[str]:
+    """Each line once, none too long, not too many, and no characters that a terminal would obey."""
+    found = [_printable(_shortened(line, _LONGEST_LINE)) for line in dict.fromkeys(lines)]
+    more = len(found) - _MOST_LINES
+    return [*found[:_MOST_LINES], f"and {more} more of the kind"] if more > 0 else found
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+
+
+def _shortened(text: str, longest: int) -> str:
+    """The text, or its beginning and its end."""
+    return text if len(text) <= longest else f"{text[: 3 * longest // 4]}...{text[-longest // 4 + 3 :]}"
 
 
 def parse_studies(content: Mapping[str, Any]) -> StudyFile:
@@ -150,7 +202,7 @@ def parse(model: type[Model], data: Any, prefix: str = "") -> Model:
         return model.model_validate(data, strict=True)
     except ValidationError as error:
         lines = [_sentence(dict(e), data, prefix) for e in error.errors(include_url=False)]
-        raise InputError("\n".join(dict.fromkeys(lines))) from None
+        raise InputError("\n".join(_readable(lines))) from None
     except RecursionError:
         raise InputError(f"{prefix or 'the configuration'}: is nested too deeply") from None
 
@@ -167,7 +219,7 @@ def _sentence(error: dict[str, Any], data: Any, prefix: str) -> str:
             current = current[part]
         elif not (i == len(location) - 1 and error["type"] in ("missing", "unknown_key")):
             continue  # the tag of a union, which is no key of the file
-        parts.append(str(part))
+        parts.append(_printable(_shortened(str(part), _LONGEST_KEY)))
     return f"{'.'.join(parts) or 'the configuration'}: {_message(error)}"
 
 
@@ -181,7 +233,7 @@ def _message(error: dict[str, Any]) -> str:
     if kind in ("literal_error", "union_tag_invalid"):
         allowed = context.get("expected") or context.get("expected_tags")
         if kind == "union_tag_invalid":
-            return f"{str(context['discriminator']).strip(chr(39))} must be one of {allowed}, got '{context['tag']}'"
+            return f"{str(context['discriminator']).strip(chr(39))} must be one of {allowed}, got {_shown(context['tag'])}"
         return f"must be {allowed}{got}"
     if kind == "union_tag_not_found":
         return f"must be a mapping with the key {context['discriminator']}{got}"

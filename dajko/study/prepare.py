@@ -14,6 +14,7 @@ from dajko.study.create import create, description
 from dajko.study.fit import differences
 from dajko.study.layout import CELLS, FAILURES, MANIFEST, NEW, SLABS, SUMMARY
 from dajko.study.plan import Plan
+from dajko.study.space import is_full, no_space, reason
 from dajko.study.store import CellStore, cells_path, check_version, read_attributes
 
 # A store that has lost its place to another one, which holds its cells.
@@ -104,6 +105,8 @@ def prepare(directory: Path, plan: Plan, recompute: bool = False) -> CellStore:
         if any(store.root.attrs[key] != value for key, value in shown.items()):
             store.root.attrs.update(shown)
     except OSError as error:
+        if is_full(error):
+            raise no_space(directory, reason(error)) from None
         raise InputError(f"{directory}: cannot be written: {error.strerror or error}") from None
     return store
 

@@ -5,15 +5,22 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn
 
-# Seconds between two plain lines, at least.
-_INTERVAL = 10.0
+from dajko.study.space import is_full
+
+# Seconds until the first plain line, how much longer each pause is than the one before, and the longest one: a run of a
+# minute writes a few lines, a night's run less than a hundred.
+_FIRST, _GROWTH, _LONGEST = 5.0, 1.5, 600.0
+
+
+# Marks lines that say what a bar shows.
+_SHOWN_BY_THE_BAR = {"progress": True}
 
 
 class StudyProgress:
@@ -29,12 +36,23 @@ class StudyProgress:
         Takes the plain lines.
     bar : rich.progress.Progress or None
         Shows the bar, in a terminal.
+    clock : callable
+        Seconds since some instant.
     """
 
-    def __init__(self, name: str, total: int, done: int, logger: logging.Logger, bar: Progress | None) -> None:
+    def __init__(
+        self,
+        name: str,
+        total: int,
+        done: int,
+        logger: logging.Logger,
+        bar: Progress | None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.name, self.total, self.done, self.failed = name, total, done, 0
-        self._logger, self._bar = logger, bar
-        self._started = self._spoken = time.monotonic()
+        self._logger, self._bar, self._clock = logger, bar, clock
+        self._started = self._spoken = clock()
+        self._pause = _FIRST
         self._before = done
         self._task = bar.add_task(name, total=total, completed=done, note="") if bar else None
 
@@ -44,26 +62,52 @@ class StudyProgress:
         self.failed += failed
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, completed=self.done, note=self._note())
-        if time.monotonic() - self._spoken > _INTERVAL or self.done == self.total:
-            self._spoken = time.monotonic()
-            self._logger.info("%s: %d of %d members computed, %s", self.name, self.done, self.total, self._note())
+        now = self._clock()
+        if now - self._spoken >= self._pause or self.done == self.total:
+            self._spoken, self._pause = now, min(self._pause * _GROWTH, _LONGEST)
+            words = (self.name, self.done, self.total, self._note())
+            self._logger.info("%s: %d of %d members computed, %s", *words, extra=_SHOWN_BY_THE_BAR)
 
     def _note(self) -> str:
-        rate = (self.done - self._before) / max(time.monotonic() - self._started, 1e-9)
+        rate = (self.done - self._before) / max(self._clock() - self._started, 1e-9)
         left = (self.total - self.done) / rate if rate > 0 else float("inf")
         return f"{self.failed} without a result, {rate:.3g}/s, {duration(left)} left"
 
 
+class _LogFile(logging.FileHandler):
+    """A log file that falls silent when the disk is full: the run itself says so, once."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        if not is_full(sys.exc_info()[1]):
+            super().handleError(record)
+
+
+class _AboveTheBar(logging.Handler):
+    """Shows above the bar what the bar does not."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self._console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if not hasattr(record, "progress"):
+            self._console.print(record.getMessage(), markup=False, highlight=False, soft_wrap=True)
+
+
 @contextmanager
 def logged(directory: Path, quiet: bool) -> Iterator[tuple[logging.Logger, Progress | None]]:
-    """A logger that writes to ``run.log`` in ``directory``, and to the terminal unless there is a bar or ``quiet``."""
+    """A logger that writes to ``run.log`` in ``directory``, and what shows it to people unless it is to be ``quiet``.
+
+    That is a bar with single lines above it in a terminal, and plain lines elsewhere: in a file, a pipe, a batch job, or a
+    terminal that cannot move its cursor.
+    """
     logger = logging.Logger(f"dajko.{directory.name}", level=logging.INFO)
-    file = logging.FileHandler(directory / "run.log", encoding="utf-8")
+    file = _LogFile(directory / "run.log", encoding="utf-8")
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     logger.addHandler(file)
     console = Console(stderr=True)
     bar = None
-    if not quiet and console.is_terminal:
+    if not quiet and sys.stderr.isatty() and not console.is_dumb_terminal:
         bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -72,6 +116,7 @@ def logged(directory: Path, quiet: bool) -> Iterator[tuple[logging.Logger, Progr
             TextColumn("{task.fields[note]}"),
             console=console,
         )
+        logger.addHandler(_AboveTheBar(console))
         bar.start()
     elif not quiet:
         plain = logging.StreamHandler(sys.stderr)
@@ -82,7 +127,8 @@ def logged(directory: Path, quiet: bool) -> Iterator[tuple[logging.Logger, Progr
     finally:
         if bar is not None:
             bar.stop()
-        file.close()
+        with suppress(OSError):  # the disk is full
+            file.close()
 
 
 def duration(seconds: float) -> str:

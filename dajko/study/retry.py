@@ -20,6 +20,7 @@ from dajko.study.layout import NOT_ASKED
 from dajko.study.locks import alone
 from dajko.study.parse import parse_value
 from dajko.study.run import StudyReport, compute
+from dajko.study.space import enough_space
 from dajko.study.store import CellStore, cells_path
 
 # What a retry may set: how the cells are solved, not which cells they are.
@@ -68,7 +69,7 @@ def retry_study(
     for key in chosen:
         if not any(key == solver or key.startswith(f"{solver}.") for solver in _SOLVERS):
             raise InputError(f"{key}: a retry sets keys of solver or truth.solver only; anything else makes other cells")
-    with alone(directory):
+    with enough_space(directory), alone(directory):
         tasks = _failed(store)
         _check_setting(store, tasks, chosen)
         number = _number(store, chosen) if tasks else 0

@@ -20,14 +20,17 @@ from dajko.study.checksums import Damage, all_blocks, repair
 from dajko.study.cluster import open_cluster
 from dajko.study.clusters import ClusterConfig, LocalCluster, SchedulerAddress, SlurmCluster
 from dajko.study.config import StudyConfig, study_hash
+from dajko.study.dispatch import connected, silent_client
 from dajko.study.dispatch import results as results_of
 from dajko.study.labelled import write_summary
 from dajko.study.layout import FAILURES, MANIFEST, SUMMARY
 from dajko.study.locks import entrance, holders, writing
 from dajko.study.members import Plan, make_plan
 from dajko.study.parse import parse, plain
+from dajko.study.performance import dashboard, measured
 from dajko.study.prepare import inspect, prepare
 from dajko.study.progress import StudyProgress, logged
+from dajko.study.space import enough_space
 from dajko.study.store import Block, CellStore, cells_path
 from dajko.study.warm import warm
 
@@ -142,6 +145,7 @@ def run_study(
     if slab is not None and not 0 <= slab < config.slabs:
         raise InputError(f"slab must be at least 0 and less than {config.slabs}, got {slab}")
     with ExitStack() as stack:
+        stack.enter_context(enough_space(directory))
         with entrance(directory):
             stack.enter_context(writing(directory, slab or 0, 1 if slab is None else config.slabs))
             old = _changeable(directory, plan, recompute)
@@ -273,19 +277,23 @@ def _compute(store: CellStore, tasks: list[Task], broken: Sequence[Damage], conf
             return total
         number = sum(len(task.numbers(store)) for task in tasks)
         logger.info("%s: %d of %d members to compute, in %d blocks", name, number, store.size, len(tasks))
-        with open_cluster(config, len(tasks), directory=store.path.parent, logger=logger) as client:
+        opened = open_cluster(config, len(tasks), directory=store.path.parent, logger=logger)
+        with silent_client(), opened as client, connected(client):
             scheduler = client.scheduler_info(n_workers=-1)
             workers = len(scheduler["workers"])
             expected = min(config.most, len(tasks)) if isinstance(config, SlurmCluster) else workers
             logger.info("%s: %d workers of the scheduler %s", name, workers, scheduler["address"])
+            logger.info("%s: %s", name, dashboard(client))
             warm(client)
             progress = StudyProgress(name, store.size, store.size - number, logger, bar)
-            for report in results_of(client, store, tasks, max(workers, expected), logger, config.patience):
-                shown = report.failures[: max(0, _MOST_TOLD - total.failures)]
-                total.add(report)
-                progress.advance(report.cells, len(report.failures))
-                for failure in shown:
-                    logger.warning("%s: cell %s: %s: %s", name, failure["cell"], failure["status"], failure["message"])
-                if shown and total.failures >= _MOST_TOLD:
-                    logger.warning("%s: further members without a result are in %s only", name, FAILURES)
+            with measured(client, store.path.parent, workers) as performance:
+                for report in results_of(client, store, tasks, max(workers, expected), logger, config.patience):
+                    shown = report.failures[: max(0, _MOST_TOLD - total.failures)]
+                    total.add(report)
+                    performance.add(report)
+                    progress.advance(report.cells, len(report.failures))
+                    for failure in shown:
+                        logger.warning("%s: cell %s: %s: %s", name, failure["cell"], failure["status"], failure["message"])
+                    if shown and total.failures >= _MOST_TOLD:
+                        logger.warning("%s: further members without a result are in %s only", name, FAILURES)
     return total

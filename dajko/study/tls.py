@@ -158,9 +158,12 @@ def security_for(
     Raises
     ------
     InputError
-        For plain text beyond this machine that is not allowed, and for a ``tls://`` address without certificates.
+        For plain text beyond this machine that is not allowed, for a ``tls://`` address without certificates, and for an
+        address without a port.
     """
     scheme = _scheme(address)
+    if scheme in ("tcp", "tls") and ":" not in address.split("://")[-1]:
+        raise InputError(f"{where}: {address} has no port; an address is such as tcp://127.0.0.1:8786 or tls://host:8786")
     if scheme in _ENCRYPTED:
         if certificates is not None:
             return security(certificates)

@@ -146,7 +146,7 @@ def test_a_file_without_keys(tmp_path, text):
         ("? {a: b}\n: 1\n", "a key must be a word"),
         ("a: 2024-13-45\n", "is not valid YAML: "),
         ("a: 1\n---\nb: 2\n", "is not valid YAML: but found another document"),
-        ("a: &a [*a]\n", "is not valid YAML: found unconstructable recursive node"),
+        ("a: &a [*a]\n", "line 1, column 4: is not valid YAML: an alias stands within what it stands for"),
         ("[" * 20_000, "is not valid YAML: "),
         ("a: " + "{b: " * 5_000 + "1" + "}" * 5_000, "is not valid YAML: "),
     ],
@@ -229,3 +229,25 @@ def test_a_reader_of_yaml_1_1_gives_the_same_study(tmp_path):
     (tmp_path / "studies.yaml").write_text(text)
     assert yaml.safe_load(text)["a"] == "1e-3"
     assert plain(yaml.safe_load(text)) == read_yaml(tmp_path / "studies.yaml")
+
+
+@pytest.mark.parametrize("merge", [False, True])
+def test_aliases_that_stand_for_more_and_more(refused, merge):
+    """Nine lines that would be 9^11 values, or as many merged keys."""
+    first = "a0: &a0 {x: 1}" if merge else "a0: &a0 [1]"
+    form = "{{<<: [{}]}}" if merge else "[{}]"
+    lines = [f"a{i}: &a{i} " + form.format(", ".join([f"*a{i - 1}"] * 9)) for i in range(1, 12)]
+    assert "is not valid YAML: its aliases stand for too much" in refused("\n".join([first, *lines]) + "\n")
+
+
+def test_keys_and_answers_that_nobody_could_read(tiny):
+    with pytest.raises(InputError) as raised:
+        parse(StudyFile, {"studies": {"one": tiny({"grid.a\x1b[2J\nb": 1})}})
+    assert str(raised.value).startswith("studies.one.grid.a\\x1b[2J\\nb: unknown key; ")
+    with pytest.raises(InputError) as raised:
+        parse(StudyFile, {"studies": {"one": tiny({"x" * 5000: 1})}})
+    assert len(str(raised.value)) < 600
+    with pytest.raises(InputError) as raised:
+        parse(StudyFile, {"studies": {"one": tiny({"observations.operators": ["median"] * 3000})}})
+    lines = str(raised.value).splitlines()
+    assert (len(lines), lines[-1]) == (21, "and 2980 more of the kind")

@@ -17,6 +17,7 @@ from filelock import FileLock
 
 import dajko
 from dajko.study.checksums import chunk_path
+from dajko.study.layout import NOT_REPRODUCIBLE
 from dajko.study.parse import read_studies
 from dajko.study.run import run_study
 from dajko.study.store import CellStore
@@ -150,6 +151,20 @@ def test_dajko_run_goes_on_with_the_stores(copied):
         assert report.study_hash == json.loads((copied / "results" / name / "study.done.json").read_text())["study_hash"]
         assert chunks(copied / "results" / name) == before
         assert not (copied / "results" / name / "previous").exists()
+
+
+def test_the_stores_are_those_of_dajko_run(complete, tmp_path):
+    """Every chunk of what can be reproduced, byte for byte."""
+
+    def content(study):
+        files = [p for p in (study / "cells.zarr").rglob("c/**/*") if p.is_file()]
+        named = {p.relative_to(study).as_posix(): p.read_bytes() for p in files}
+        return {name: data for name, data in named.items() if not set(name.split("/")) & set(NOT_REPRODUCIBLE)}
+
+    for name, study in read_studies(complete / "studies.yaml").studies.items():
+        run_study(study, tmp_path / name, 2, quiet=True)
+        assert content(tmp_path / name) == content(complete / "results" / name)
+        assert len(content(tmp_path / name)) > 10
 
 
 # --- what runs again ------------------------------------------------------------------------------------------------------

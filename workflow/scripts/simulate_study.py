@@ -1,6 +1,7 @@
 """Run one slab of a study; what is in its store already is not computed again."""
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from dajko.errors import InputError
@@ -28,5 +29,6 @@ if __name__ == "__main__":
     try:
         main(snakemake)  # noqa: F821
     except InputError as error:
-        Path(snakemake.log[0]).write_text(f"{error}\n")  # noqa: F821
+        with suppress(OSError):  # the disk may be full, and the error say so
+            Path(snakemake.log[0]).write_text(f"{error}\n")  # noqa: F821
         sys.exit(f"dajko: {error}")
