@@ -59,7 +59,7 @@ class Labelled:
             room = max(1, room // length)
         return (*reversed(found), *self.array.shape[1:])
 
-    def __getitem__(self, index: tuple[slice, ...]) -> NDArray[Any]:
+    def __getitem__(self, index: tuple[slice | int, ...]) -> NDArray[Any]:
         place, rest = self.place[index[: self.place.ndim]], index[self.place.ndim :]
         cells = place.ravel()
         there = cells >= 0
@@ -75,7 +75,7 @@ class Labelled:
             # Where the combinations are not complete, whole numbers (iterations, statuses) read 0: not computed.
             found = np.full((cells.size, *read.shape[1:]), np.nan if self.dtype.kind == "f" else 0, dtype=self.dtype)
             found[there] = read
-        return found.reshape(*place.shape, *found.shape[1:])
+        return found.reshape((*place.shape, *found.shape[1:]))
 
 
 def labelled(store: CellStore, group: int) -> xr.Dataset | None:
