@@ -678,7 +678,8 @@ def test_an_interrupted_run_resumes(tmp_path, write, tiny):
         start_new_session=True,
     )
     try:
-        while not (directory / "cells.zarr" / "status" / "c").is_dir():
+        chunks = directory / "cells.zarr" / "status" / "c"
+        while not (chunks.is_dir() and any(path.name.isdecimal() for path in chunks.iterdir())):
             assert running.poll() is None, running.stderr.read()
             time.sleep(0.01)
         os.killpg(running.pid, signal.SIGINT)  # as a terminal does

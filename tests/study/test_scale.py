@@ -46,7 +46,7 @@ SWEEPS = [
         "sweep": {"time.end": [5e-4, 1e-3], "time.tau": [5e-4, 2.5e-4], "theta": [1e-3]},
         "limits": True,
     },
-    {"sweep": {"noise.relative": [True, False], "solver.tol": [1e-3, 1e-2], "truth.solution.shift": [-0.0, 0.0, 0.1]}},
+    {"sweep": {"noise.relative": [True, False], "solver.tol": [1e-3, 1e-2], "truth.solution.shift": [-0.1, 0.0, 0.1]}},
 ]
 DRAWN = {
     "ensemble.perturbations": {
