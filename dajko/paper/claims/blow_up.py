@@ -64,8 +64,8 @@ def boundedness(stores: Stores) -> Finding:
             f"and {fixed(max(products), 3)}), and with Algorithm 1 at the paper's tolerance, which needs "
             f"{count(float(algorithm.iterations.mean()))} iterations a step and whose bumps hold "
             f"{fixed(100 * c.pair_share(algorithm)[-1], 0)} % in two nodes after {len(algorithm.iterations)} steps. The "
-            "interval is (−1, 1), which the paper does not state; k = 0 stands for its k = 10⁻¹. The argument is on "
-            "[its own page](chemotaxis.md).",
+            "interval is (−1, 1), which the paper does not state; k = 0 stands for its k = 10⁻¹. The argument is in "
+            "`docs/chemotaxis.md`.",
         ],
         tables=[
             Table(
