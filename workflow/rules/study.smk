@@ -7,6 +7,8 @@ rule simulate:
     conda:
         "../envs/dajko.yaml"
     threads: workflow.resource_settings.cores or 1
+    # It takes all cores: tables and figures of all studies come afterwards, side by side.
+    priority: 1
     resources:
         dask=1,
     params:
