@@ -4,11 +4,11 @@ rule simulate:
         RESULTS / "{study}" / "slabs" / "{slab}.done.json",
     log:
         RESULTS / "{study}" / "logs" / "simulate-{slab}.log",
+    # It takes all cores: tables and figures of all studies come afterwards, side by side.
+    priority: 1
     conda:
         "../envs/dajko.yaml"
     threads: workflow.resource_settings.cores or 1
-    # It takes all cores: tables and figures of all studies come afterwards, side by side.
-    priority: 1
     resources:
         dask=1,
     params:
