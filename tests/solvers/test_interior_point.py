@@ -218,3 +218,37 @@ def test_random_problems(nx, nt, rule, exponent, stiffness, width, vacuum, log_t
     gap = 3e-5 * (grid.right - grid.left) * start.mean() * max(np.ptp(slope), grid.dx**2)
     stay = Problem.value(problem, type(step.path)(np.repeat(start[None], nt + 1, 0), np.zeros_like(step.path.flux)))
     assert problem.value(step.path) <= stay + gap
+
+
+# Starts
+
+
+def test_a_step_says_how_wrong_its_prediction_was():
+    """Largest difference to 2 u - before, cut off at 0, relative to the largest density; cold, to the old density."""
+    first = Barenblatt()(GRID.x)
+    cold = InteriorPoint().solve(Problem(first, PME, GRID, TAU))
+    assert cold.warm_start.error == pytest.approx(np.abs(cold.density - first).max() / cold.density.max())
+    warm = InteriorPoint().solve(Problem(cold.density, PME, GRID, TAU), cold.warm_start)
+    predicted = np.maximum(2.0 * cold.density - first, 0.0)
+    assert warm.warm_start.error == pytest.approx(np.abs(warm.density - predicted).max() / warm.density.max())
+    np.testing.assert_array_equal(warm.warm_start.before, cold.density)
+
+
+@pytest.mark.parametrize("error", [0.0, 0.05, 10.0])
+def test_a_wrong_error_of_the_prediction_changes_no_minimiser(error):
+    first = Barenblatt()(GRID.x)
+    tight = InteriorPoint(tol=1e-9)
+    second = tight.solve(Problem(first, PME, GRID, TAU))
+    problem = Problem(second.density, PME, GRID, TAU)
+    step = tight.solve(problem, second.warm_start._replace(error=error))
+    assert step.converged
+    assert l1(step.density, tight.solve(problem).density, GRID) < 1e-7
+
+
+def test_a_curvature_counts_as_an_internal_energy_does():
+    """c u^2 / 2 with c = 2 is the porous medium energy with m = 2: the same start, the same iterates."""
+    first = Barenblatt(shift=0.1)(GRID.x)
+    expected = InteriorPoint().solve(Problem(first, PME, GRID, TAU))
+    step = InteriorPoint()._solve(Problem(first, Energy(None), GRID, TAU), None, stiffness=2.0)
+    assert step.iterations == expected.iterations
+    np.testing.assert_allclose(step.density, expected.density, rtol=1e-9, atol=1e-12)
