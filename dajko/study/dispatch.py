@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any
 
 from distributed import Client, Future, as_completed
 from distributed.comm.core import CommClosedError
@@ -26,14 +26,12 @@ from dajko.study.block import BlockReport, LostTask, Task, compute_cells, killed
 from dajko.study.space import no_space
 from dajko.study.store import CellStore
 
-Result = TypeVar("Result")
-
 # Batches under way for each worker: one computing, one waiting.
 _WINDOW = 2
 
 
 def results(
-    client: Client, store: CellStore, tasks: Sequence[Task], workers: int, logger: logging.Logger, patience: float = 300.0
+    client: Client, store: CellStore, tasks: Sequence[Task], there: Attendance, logger: logging.Logger
 ) -> Iterator[BlockReport]:
     """Reports of the tasks as they finish; a task that is lost has none, and its cells stay as they are.
 
@@ -42,10 +40,10 @@ def results(
     Raises
     ------
     InputError
-        If a worker finds the disk full, or there is no worker for ``patience`` seconds.
+        If a worker finds the disk full, or there is no worker for too long.
     """
+    workers = there.workers
     waiting, suspects = Batches(tasks, workers), []
-    there = Attendance(client, workers, patience, logger)
 
     def submit(batch: Sequence[Task]) -> Future[list[BlockReport | LostTask]]:
         cells = [len(task.numbers(store)) for task in batch]  # now: once it is submitted, it may be done at once
@@ -56,7 +54,7 @@ def results(
     of: dict[Any, tuple[Sequence[Task], list[int]]] = {}
     running = as_completed([submit(batch) for batch in itertools.islice(waiting, workers * _WINDOW)])
     for future in there.finished(running):
-        found, (batch, cells) = _outcome(future), of.pop(future.key)
+        found, (batch, cells) = there.outcome(future), of.pop(future.key)
         if not isinstance(found, Exception):
             waiting.learn([report for report in found if isinstance(report, BlockReport)])
             for report, number in zip(found, cells, strict=True):
@@ -117,31 +115,13 @@ def connected(client: Client) -> Iterator[None]:
         ) from None
 
 
-def _outcome(future: Future[Result]) -> Result | Exception:
-    """The result of a task, or why there is none: a worker may die with a result that nobody has fetched.
-
-    Raises
-    ------
-    CancelledError, CommClosedError
-        If the scheduler is lost.
-    """
-    try:
-        return future.result()
-    except (CancelledError, CommClosedError):
-        raise
-    except Exception as error:
-        return error
-
-
 def _one_by_one(client: Client, store: CellStore, task: Task, there: Attendance, logger: logging.Logger) -> BlockReport:
     """Compute the cells of a task alone, one after the other, and write them together: one task, one writer."""
     found = []
     for number in task.numbers(store):
         single = Task(task.block, (number,), task.setting)
         future = client.submit(compute_cells, str(store.path), store.hash, single, pure=False)
-        for _ in there.finished(as_completed([future])):
-            pass
-        computed = _outcome(future)
+        computed = there.outcome(future)
         if not isinstance(computed, Exception):
             found += computed
         elif isinstance(computed, KilledWorker):

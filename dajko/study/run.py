@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from dajko.errors import InputError
+from dajko.study.attend import Attendance
 from dajko.study.block import BlockReport, Task
 from dajko.study.checked import check_plan
 from dajko.study.checksums import Damage, all_blocks, repair
@@ -284,10 +285,11 @@ def _compute(store: CellStore, tasks: list[Task], broken: Sequence[Damage], conf
             expected = min(config.most, len(tasks)) if isinstance(config, SlurmCluster) else workers
             logger.info("%s: %d workers of the scheduler %s", name, workers, scheduler["address"])
             logger.info("%s: %s", name, dashboard(client))
-            warm(client)
+            there = Attendance(client, max(workers, expected), config.patience, logger)
+            warm(client, there)
             progress = StudyProgress(name, store.size, store.size - number, logger, bar)
             with measured(client, store.path.parent, workers) as performance:
-                for report in results_of(client, store, tasks, max(workers, expected), logger, config.patience):
+                for report in results_of(client, store, tasks, there, logger):
                     shown = report.failures[: max(0, _MOST_TOLD - total.failures)]
                     total.add(report)
                     performance.add(report)

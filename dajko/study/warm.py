@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import time
 from collections import defaultdict
 
 import numpy as np
@@ -12,6 +14,7 @@ from dajko.flow import Flow, trajectories
 from dajko.grid import Grid
 from dajko.observation import DataTerm
 from dajko.solvers import PD3O, InteriorPoint
+from dajko.study.attend import Attendance
 
 # What takes longest comes first.
 PARTS = ("lanes", "alone", "pd3o")
@@ -26,15 +29,17 @@ def warm_up(part: str) -> None:
         trajectories([flow] * (8 if part == "lanes" else 1))
 
 
-def warm(client: Client) -> None:
-    """Share the parts out over the workers of each host, and wait until the caches hold them."""
+def warm(client: Client, there: Attendance) -> None:
+    """Share the parts out over the workers of each host, and wait until the caches hold them.
+
+    What a worker that dies should have compiled is not waited for: others compile it when they need it.
+    """
     hosts = defaultdict(list)
     for address, worker in client.scheduler_info(n_workers=-1)["workers"].items():
         hosts[worker["host"]].append(address)
-    futures = [
-        client.submit(warm_up, part, workers=[workers[i % len(workers)]], pure=False)
-        for workers in hosts.values()
-        for i, part in enumerate(PARTS)
-    ]
-    # A worker that dies compiles nothing, which is no reason to end a study.
-    client.gather(futures, errors="skip")
+    compiling = []
+    for workers in hosts.values():
+        for part, address in zip(PARTS, itertools.cycle(workers), strict=False):
+            compiling.append((client.submit(warm_up, part, workers=[address], pure=False), address))
+    while any(address in there.addresses and not future.done() for future, address in compiling):
+        time.sleep(0.05)

@@ -1,20 +1,23 @@
 """Workers that come and go while a study runs."""
 
+import logging
 import threading
 import time
 
 import pytest
-from distributed import LocalCluster
+from distributed import Client, LocalCluster, wait
 
 from dajko.errors import InputError
+from dajko.study.attend import Attendance
 from dajko.study.clusters import SchedulerAddress
 from dajko.study.layout import CELLS
 from dajko.study.run import run_study
 from dajko.study.settings import LOCAL
+from dajko.study.warm import warm
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
-STUDY = {"sweep": {"theta": [1e-3, 1e-2]}, "ensemble.members": 60, "block": 1, "grid.nx": 60, "solver.tol": 1e-5}
+STUDY = {"sweep": {"theta": [1e-3, 1e-2]}, "ensemble.members": 20, "block": 1, "grid.nx": 60, "solver.tol": 1e-5}
 
 
 @pytest.fixture
@@ -59,7 +62,7 @@ def test_a_study_whose_workers_are_all_gone_ends_with_a_sentence(tmp_path, tiny,
     # With another worker the same study goes on where it was.
     others.scale(1)
     report = run_study(tiny(STUDY), directory, scheduler, quiet=True)
-    assert 0 < report.computed < 120
+    assert 0 < report.computed < 40
     assert (report.missing, report.pending) == (0, 0)
 
 
@@ -77,9 +80,58 @@ def test_workers_that_come_later_get_work(tmp_path, tiny, others):
     done = threading.Event()
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
-    report = run_study(tiny({**STUDY, "ensemble.members": 200}), directory, scheduler, quiet=True)
+    report = run_study(tiny({**STUDY, "ensemble.members": 80}), directory, scheduler, quiet=True)
     done.set()
     watcher.join(30)
     thread.join(30)
     assert report.missing == 0
     assert len(busy) == 3  # each had one task under way and another one waiting
+
+
+@pytest.fixture
+def attended(others):
+    """A client of the cluster, and an attendance that waits two seconds for workers."""
+    with Client(others.scheduler_address) as client:
+        yield client, Attendance(client, 1, 2.0, logging.getLogger("dajko.attend"))
+
+
+def without_workers(others, client):
+    others.scale(0)
+    while client.ncores():
+        time.sleep(0.01)
+
+
+def test_a_result_that_was_lost_with_its_worker_is_not_waited_for_in_vain(others, attended):
+    client, there = attended
+    future = client.submit(bytes, 3)
+    wait([future])
+    without_workers(others, client)
+    with pytest.raises(InputError, match="all workers have been gone for 2 s"):
+        there.outcome(future)
+
+
+def test_a_result_that_was_lost_with_its_worker_is_computed_again(others, attended):
+    client, there = attended
+    future = client.submit(bytes, 3)
+    wait([future])
+    without_workers(others, client)
+    others.scale(1)
+    assert there.outcome(future) == bytes(3)
+
+
+def test_what_a_task_raises_is_its_outcome(attended):
+    client, there = attended
+    found = there.outcome(client.submit(int, "three"))
+    assert isinstance(found, ValueError)
+    assert "three" in str(found)
+
+
+def test_kernels_that_a_worker_should_have_compiled_are_not_waited_for_when_it_dies(others, attended):
+    client, there = attended
+    before = client.submit(time.sleep, 20)  # so that the worker begins with none of them
+    killer = threading.Timer(0.5, others.scale, (0,))
+    killer.start()
+    warm(client, there)
+    killer.join(30)
+    assert not there.addresses
+    assert not before.done()
