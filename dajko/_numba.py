@@ -19,10 +19,6 @@ import platformdirs
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-# Sums may be reordered and products fused, which lets loops vectorise; NaN and infinity keep their meaning, so that a
-# diverging iteration is noticed.
-FASTMATH = {"reassoc", "contract"}
-
 
 def _cache_directory() -> Path:
     package = Path(__file__).parent
@@ -39,16 +35,22 @@ if "NUMBA_CACHE_DIR" not in os.environ:
 
 
 def kernel(function: Function) -> Function:
-    """Compile ``function`` with Numba: no Python objects, cached, division as in NumPy, sums free to be reordered."""
-    compiled = numba.njit(cache=True, error_model="numpy", fastmath=FASTMATH)(function)
-    return cast("Function", compiled)
-
-
-def exact_kernel(function: Function) -> Function:
-    """Compile like :func:`kernel`, but keep every operation as it is written, so that results agree to the last bit."""
+    """Compile ``function`` with Numba: no Python objects, cached, division as in NumPy, every operation as it is written."""
     return cast("Function", numba.njit(cache=True, error_model="numpy")(function))
 
 
 def inline_kernel(function: Function) -> Function:
-    """Compile like :func:`exact_kernel`, as a part of the kernels that call it: for what runs at every node."""
+    """Compile like :func:`kernel`, as a part of the kernels that call it: for what runs at every node."""
     return cast("Function", numba.njit(cache=True, error_model="numpy", forceinline=True)(function))
+
+
+def sum_kernel(function: Function) -> Function:
+    """Compile a function that only reads its arrays and returns sums over them, free to be reordered and vectorised.
+
+    A loop that writes as well must not be compiled so. Before it runs in vector registers, LLVM compares the addresses of
+    what is read and what is written, and adds one by one if they look too close: the last bit of the sum would then depend
+    on where the arrays happen to lie.
+    """
+    # NaN and infinity keep their meaning, so that an iteration that diverges is noticed.
+    compiled = numba.njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract"})(function)
+    return cast("Function", compiled)

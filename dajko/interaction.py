@@ -24,6 +24,7 @@ from numpy.typing import ArrayLike
 from dajko._numba import kernel
 from dajko.errors import InputError
 from dajko.grid import Array, Grid
+from dajko.quadrature import product
 
 # From this many nodes on, a convolution by FFT is faster than the sum (19 against 20 us at 401 nodes, 24 against 60 at 801).
 FFT_NODES = 400
@@ -392,10 +393,7 @@ def _takes_two(function: Callable[..., Any]) -> bool:
 def add_mean_field(weighted: Array, u: Array, out: Array) -> None:
     """Add ``W * u`` to ``out``; ``weighted`` is :attr:`GridInteraction.weighted`, or of shape (0, 0) without interaction."""
     for i in range(weighted.shape[0]):
-        row, total = weighted[i], 0.0
-        for j in range(u.size):
-            total += row[j] * u[j]
-        out[i] += total
+        out[i] += product(weighted[i], u)
 
 
 @kernel

@@ -22,9 +22,10 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dajko._numba import kernel
+from dajko._numba import kernel, sum_kernel
 from dajko.errors import InputError
 from dajko.grid import Array, Grid
+from dajko.quadrature import weighted_product
 
 LINEAR, VARIANCE, MEAN, SPREAD = range(4)
 
@@ -241,7 +242,7 @@ def labels(observations: Iterable[str | Observation]) -> list[str]:
     return [label for o in observations for label in as_observation(o).labels]
 
 
-@kernel
+@sum_kernel
 def moments(x: Array, wx: Array, u: Array) -> tuple[float, float, float]:
     """Mass ``M``, first moment ``B1`` and ``int (x - c)^2 u`` about the centre ``c = B1 / M`` of a density."""
     mass = 0.0
@@ -266,11 +267,7 @@ def observe(op: Operator, u: Array, out: Array) -> None:
             break
     for i in range(op.kind.size):
         if op.kind[i] == LINEAR:
-            footprint = op.footprint[i]
-            total = 0.0
-            for j in range(u.size):
-                total += op.wx[j] * footprint[j] * u[j]
-            out[i] = total
+            out[i] = weighted_product(op.wx, op.footprint[i], u)
         elif op.kind[i] == VARIANCE:
             # int (x - B1)^2 u, written about the centre of mass c: int (x - c)^2 u + M (c - B1)^2
             out[i] = central + mass * (first / mass - first) ** 2

@@ -1,5 +1,6 @@
-"""The cache of compiled kernels: cold processes at once, and edits in a kernel that another one calls."""
+"""Compiled kernels: sums whose bits do not depend on addresses, and the cache."""
 
+import ast
 import os
 import shutil
 import subprocess
@@ -9,6 +10,34 @@ from pathlib import Path
 import pytest
 
 import dajko
+
+PACKAGE = Path(dajko.__file__).parent
+
+
+def functions(decorator):
+    """The functions of the package that a decorator compiles, by name."""
+    found = {}
+    for source in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(source.read_text())):
+            if isinstance(node, ast.FunctionDef) and decorator in [ast.unparse(d) for d in node.decorator_list]:
+                found[node.name] = node
+    return found
+
+
+def test_functions_whose_sums_may_be_reordered_write_nothing():
+    """LLVM would decide by the addresses of arrays whether a loop that also writes is reordered."""
+    found = functions("sum_kernel")
+    assert "squared_change" in found
+    for name, function in found.items():
+        assert not [n for n in ast.walk(function) if isinstance(n, ast.Subscript) and isinstance(n.ctx, ast.Store)], name
+        called = {n.func.id for n in ast.walk(function) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}
+        assert called <= {"range", "internal"}, name  # nor do they call what writes
+
+
+def test_nothing_else_is_compiled_with_fast_math():
+    assert [source.name for source in PACKAGE.rglob("*.py") if "fastmath" in source.read_text()] == ["_numba.py"]
+    assert (PACKAGE / "_numba.py").read_text().count("fastmath=") == 1
+
 
 PROGRAM = """
 import numpy as np

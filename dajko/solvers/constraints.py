@@ -15,6 +15,7 @@ import scipy.sparse.linalg
 
 from dajko._numba import kernel
 from dajko.grid import Array, Grid
+from dajko.quadrature import product
 
 
 class Dual(NamedTuple):
@@ -84,10 +85,7 @@ def apply(rho: Array, m: Array, initial: Array, total_mass: float, w: Weights, o
     for k in range(rho.shape[0]):
         out.boundary[k, 0] = m[k, 0]
         out.boundary[k, 1] = m[k, last]
-        mass = 0.0
-        for j in range(last + 1):
-            mass += w.wx[j] * rho[k, j]
-        out.mass[k] = mass - total_mass
+        out.mass[k] = product(w.wx, rho[k]) - total_mass
     for j in range(last + 1):
         out.initial[j] = rho[0, j] - initial[j]
 

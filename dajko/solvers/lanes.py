@@ -13,7 +13,7 @@ the difference invisible. (:mod:`dajko.solvers.tiles` has what works on several 
 Every operation rounds alike whichever way it is written, and sums run over eight partial sums either way
 (:mod:`dajko.solvers.sums`). So a problem's result depends neither on the other problems nor on their being there, to the
 last bit. (Kernels that rely on this must not be compiled with flags that let sums be reordered: see
-:func:`dajko._numba.exact_kernel`.)
+:func:`dajko._numba.kernel`.)
 
 This file and :mod:`dajko.solvers.tiles` are all that knows about vector instructions. Loads and stores do not check bounds.
 """

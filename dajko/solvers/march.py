@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dajko._numba import exact_kernel
+from dajko._numba import kernel
 from dajko.energy import internal_slope
 from dajko.grid import Array
 from dajko.observation import LINEAR, MEAN, VARIANCE
@@ -46,7 +46,7 @@ class Record(NamedTuple):
     alive: NDArray[np.bool_]  # (lanes,), whether the flow still runs
 
 
-@exact_kernel
+@kernel
 def begin(
     mesh: Mesh,
     flows: Flows,
@@ -123,7 +123,7 @@ def begin(
         store(state.y, o, as_number(0.0, number), number)
 
 
-@exact_kernel
+@kernel
 def _keep_mass(mesh: Mesh, density: Array, start: Array, lane: int, lanes: int, parity: int) -> None:
     """Scale every other node of a density to the mass that the old density has there.
 
@@ -139,7 +139,7 @@ def _keep_mass(mesh: Mesh, density: Array, start: Array, lane: int, lanes: int, 
             start[j * lanes + lane] *= wanted / found
 
 
-@exact_kernel
+@kernel
 def _measure_with(
     mesh: Mesh, flows: Flows, density: Array, values: Array, mass: float, lane: int, numbers: int, data: Data
 ) -> float:
@@ -178,7 +178,7 @@ def _measure_with(
     return size
 
 
-@exact_kernel
+@kernel
 def march(
     mesh: Mesh,
     flows: Flows,
@@ -238,7 +238,7 @@ def march(
     return steps
 
 
-@exact_kernel
+@kernel
 def prediction_error(mesh: Mesh, found: Array, density: Array, before: Array, warm: bool, lane: int) -> float:
     """By how much a new density differs from what a start took it to be, at most, relative to its maximum."""
     largest, error = 0.0, 0.0
@@ -249,7 +249,7 @@ def prediction_error(mesh: Mesh, found: Array, density: Array, before: Array, wa
     return error / largest
 
 
-@exact_kernel
+@kernel
 def _note(mesh: Mesh, flows: Flows, data: Data, state: State, progress: Progress, record: Record, step: int) -> int:
     """Write down the flows that have just ended a step or could not; how many could not."""
     lanes, left = int(progress.active.size), 0

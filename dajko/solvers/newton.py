@@ -41,7 +41,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from dajko._numba import exact_kernel, inline_kernel
+from dajko._numba import inline_kernel, kernel
 from dajko.energy import internal_slope_and_curvature
 from dajko.grid import Array
 from dajko.solvers.lanes import (
@@ -72,7 +72,7 @@ _MU, _STATIONARITY, _CONTINUITY = range(3)
 _MU_SLACK, _STATIONARITY_SLACK, _CONTINUITY_SLACK, _MASS_SLACK = 1.5, 10.0, 3.0, 1e-10
 
 
-@exact_kernel
+@kernel
 def iterate(
     mesh: Mesh,
     flows: Flows,
@@ -122,7 +122,7 @@ def iterate(
         advance(mesh, flows, state, work, columns, aim, load(progress.active, 0, number), number)
 
 
-@exact_kernel
+@kernel
 def _has_converged(mesh: Mesh, flows: Flows, data: Data, progress: Progress, lane: int) -> bool:
     """The stopping rule; notes the residuals relative to their bounds, and the largest of them."""
     tol, mass, mu, found = flows.tol[lane], data.mass[lane], data.mu[lane], progress.relative
@@ -135,7 +135,7 @@ def _has_converged(mesh: Mesh, flows: Flows, data: Data, progress: Progress, lan
     return bool(progress.largest[lane] <= 1.0)
 
 
-@exact_kernel
+@kernel
 def observe(mesh: Mesh, data: Data, state: State, work: Work, number: Any) -> int:
     """``R3``, the gradients of the observations, and the column of their positive curvature; the number of columns."""
     n, levels, nodes = mesh.n, mesh.levels, mesh.nodes
@@ -173,7 +173,7 @@ def observe(mesh: Mesh, data: Data, state: State, work: Work, number: Any) -> in
     return room
 
 
-@exact_kernel
+@kernel
 def residuals(mesh: Mesh, flows: Flows, data: Data, state: State, work: Work, progress: Progress, number: Any) -> None:
     """Velocities, ``R1`` and ``R2``, and the sums that the stopping rule looks at."""
     n, levels, nodes, entries = mesh.n, mesh.levels, mesh.nodes, step(number)
@@ -253,7 +253,7 @@ def residuals(mesh: Mesh, flows: Flows, data: Data, state: State, work: Work, pr
     store(progress.data, 0, largest, number)
 
 
-@exact_kernel
+@kernel
 def eliminate_densities(mesh: Mesh, work: Work, state: State, aim: Any, number: Any) -> None:
     """The numbers that ``S`` is made of, and the right-hand side."""
     levels, entries = mesh.levels, step(number)
@@ -282,7 +282,7 @@ def eliminate_densities(mesh: Mesh, work: Work, state: State, aim: Any, number: 
         store_group(z, i, load_group(q, i, number) + here, number)
 
 
-@exact_kernel
+@kernel
 def observation_columns(mesh: Mesh, work: Work, columns: int, number: Any) -> None:
     """The columns ``c_i``, which live at the last level and its neighbours."""
     n, levels, nodes, cells = mesh.n, mesh.levels, mesh.nodes, mesh.cells
@@ -330,7 +330,7 @@ def factorise(mesh: Mesh, work: Work, columns: int, place: Layout, tile: Any, nu
     )
 
 
-@exact_kernel
+@kernel
 def border(mesh: Mesh, flows: Flows, data: Data, state: State, work: Work, columns: int, number: Any) -> None:
     """The dense system for ``t``, and its effect on ``d_phi``."""
     n, levels, nodes, cells = mesh.n, mesh.levels, mesh.nodes, mesh.cells
@@ -364,7 +364,7 @@ def border(mesh: Mesh, flows: Flows, data: Data, state: State, work: Work, colum
             store_group(sides, i, minus_product(z, t, load_group(sides, (o + 1) * cells + i, number)), number)
 
 
-@exact_kernel
+@kernel
 def solve_dense(matrix: Array, t: Array, size: int, number: Any) -> None:
     """Gaussian elimination of a small positive definite system, in place."""
     for o in range(size):
@@ -381,7 +381,7 @@ def solve_dense(matrix: Array, t: Array, size: int, number: Any) -> None:
         store(t, o, left / load(matrix, o * size + o, number), number)
 
 
-@exact_kernel
+@kernel
 def advance(mesh: Mesh, flows: Flows, state: State, work: Work, columns: int, aim: Any, active: Any, number: Any) -> None:
     """Recover ``d_rho`` and ``d_s``, find how far the primal and the dual step may go, and take them."""
     n, levels, nodes, entries = mesh.n, mesh.levels, mesh.nodes, step(number)

@@ -26,7 +26,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from dajko._numba import exact_kernel
+from dajko._numba import kernel
 from dajko.grid import Array
 from dajko.solvers.lanes import (
     WIDTH,
@@ -69,7 +69,7 @@ def layout(levels: int) -> Layout:
     )
 
 
-@exact_kernel
+@kernel
 def eliminate(
     n: int,
     levels: int,
@@ -213,7 +213,7 @@ def eliminate(
                 store(sides, at + c, y_before, number)
 
 
-@exact_kernel
+@kernel
 def substitute(
     n: int,
     levels: int,

@@ -36,6 +36,7 @@ from dajko.energy import internal_curvature
 from dajko.errors import InputError
 from dajko.grid import Array, whole_number
 from dajko.observation import add_gradient, observe
+from dajko.quadrature import squared_change
 from dajko.solvers.constraints import (
     Dual,
     Weights,
@@ -342,18 +343,13 @@ def _iterate(
                     prox_action_internal(new_rho, new_m, lam, weight, objective.exponent, start)
                 else:
                     prox_action(new_rho, new_m, lam, start)
-            change, size = 0.0, 0.0
-            bar_rho_k, bar_m_k = bar_rho[k], bar_m[k]
-            for j in range(n):
-                d_rho, d_m = new_rho[j] - old_rho[j], new_m[j] - old_m[j]
-                change += w.wx[j] * (d_rho * d_rho + d_m * d_m)
-                size += w.wx[j] * (old_rho[j] * old_rho[j] + old_m[j] * old_m[j])
-                bar_rho_k[j] = new_rho[j] + d_rho
-                bar_m_k[j] = new_m[j] + d_m
-                old_rho[j] = new_rho[j]
-                old_m[j] = new_m[j]
-            primal_change += w.metric[k] * change
-            primal_size += w.metric[k] * size
+            for new, old, bar in ((new_rho, old_rho, bar_rho[k]), (new_m, old_m, bar_m[k])):
+                change, size = squared_change(w.wx, new, old)
+                primal_change += w.metric[k] * change
+                primal_size += w.metric[k] * size
+                for j in range(n):
+                    bar[j] = 2.0 * new[j] - old[j]
+                    old[j] = new[j]
 
         new_energy = energy_value(objective, rho[nt], misfit, mean_field)
         energy_gradient(objective, rho[nt], misfit, mean_field, with_internal, data_explicit, new_gradient)

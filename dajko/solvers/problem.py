@@ -20,12 +20,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from dajko._numba import kernel
+from dajko._numba import kernel, sum_kernel
 from dajko.energy import Energy, internal, internal_slope
 from dajko.errors import InputError
 from dajko.grid import Array, Grid
 from dajko.interaction import GridInteraction, add_mean_field
 from dajko.observation import DataTerm, Operator, add_gradient, observe, operator
+from dajko.quadrature import weighted_product
 
 
 class Status(enum.IntEnum):
@@ -85,19 +86,27 @@ def energy_value(objective: Objective, u: Array, misfit: Array, mean_field: Arra
     and interaction ``V + W * u``.
     """
     wx = objective.operator.wx
-    total = 0.0
-    for j in range(u.size):
-        total += wx[j] * (internal(u[j], objective.exponent) + objective.potential[j] * u[j])
-        mean_field[j] = objective.potential[j]
+    total = _local_energy(wx, u, objective.exponent, objective.potential)
+    mean_field[:] = 0.0
     if objective.interaction.size > 0:
         add_mean_field(objective.interaction, u, mean_field)
-        for j in range(u.size):
-            total += 0.5 * wx[j] * u[j] * (mean_field[j] - objective.potential[j])
+        total += 0.5 * weighted_product(wx, u, mean_field)
+    for j in range(u.size):
+        mean_field[j] += objective.potential[j]
     if objective.data.size > 0:
         observe(objective.operator, u, misfit)
         for i in range(misfit.size):
             misfit[i] -= objective.data[i]
             total += 0.5 * objective.inverse_theta * misfit[i] ** 2
+    return total
+
+
+@sum_kernel
+def _local_energy(wx: Array, u: Array, exponent: float, potential: Array) -> float:
+    """Internal and potential energy."""
+    total = 0.0
+    for j in range(u.size):
+        total += wx[j] * (internal(u[j], exponent) + potential[j] * u[j])
     return total
 
 

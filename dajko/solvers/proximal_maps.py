@@ -7,6 +7,7 @@ import math
 from dajko._numba import kernel
 from dajko.energy import internal_curvature, internal_slope
 from dajko.grid import Array
+from dajko.quadrature import squared_change, weighted_square
 from dajko.solvers.constraints import Dual, Weights
 
 
@@ -83,22 +84,17 @@ def _root_internal(r: float, c: float, lam: float, weight: float, exponent: floa
 @kernel
 def _dual_step(old: Array, out: Array, weight: Array, sigma: float) -> float:
     """``out <- old + sigma out``; returns the sum of ``weight * out^2``."""
-    total = 0.0
     for j in range(old.size):
         out[j] = old[j] + sigma * out[j]
-        total += weight[j] * out[j] ** 2
-    return total
+    return weighted_square(weight, out)
 
 
 @kernel
 def _shrink(old: Array, out: Array, weight: Array, factor: float) -> tuple[float, float]:
     """Scale ``out`` and return the weighted sums of squares of its change against ``old``, and of ``old``."""
-    change, size = 0.0, 0.0
     for j in range(old.size):
         out[j] *= factor
-        change += weight[j] * (out[j] - old[j]) ** 2
-        size += weight[j] * old[j] ** 2
-    return change, size
+    return squared_change(weight, out, old)
 
 
 @kernel

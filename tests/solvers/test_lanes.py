@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from dajko._numba import exact_kernel
+from dajko._numba import kernel
 from dajko.solvers.lanes import (
     LANES,
     PLAIN,
@@ -25,7 +25,7 @@ from dajko.solvers.lanes import (
 from dajko.solvers.sums import accumulate, dot, total
 
 
-@exact_kernel
+@kernel
 def everything(a, b, out, number):
     x, y = load(a, 0, number), load(b, 0, number)
     store(out, 0, x + y, number)
@@ -66,7 +66,7 @@ def test_operations():
     np.testing.assert_allclose(out.reshape(13, WIDTH)[12], x + x * y, rtol=1e-12)
 
 
-@exact_kernel
+@kernel
 def in_groups(a, b, common, sums, out, number):
     """``out = a common - 2 a[3] + max(a)`` entry by entry, then the sums of ``a`` and of ``a b``, over 24 entries."""
     largest = as_group(-1e300, number)

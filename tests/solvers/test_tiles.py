@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from dajko._numba import exact_kernel
+from dajko._numba import kernel
 from dajko.solvers.lanes import LANES, PLAIN, WIDTH, step
 from dajko.solvers.tiles import factor_square, load_tile, minus_earlier_columns, minus_products, store_tile
 
 
-@exact_kernel
+@kernel
 def in_tiles(matrix, factors, pivots, leading, shape, number):
     """Eliminate a matrix of three columns, which is a tile wide: entry (r, c) stands at ``c leading + r``."""
     factor_square(matrix, 0, leading, pivots, 0, factors, 0, 4, shape, number)
@@ -16,7 +16,7 @@ def in_tiles(matrix, factors, pivots, leading, shape, number):
         store_tile(matrix, row, leading, tile, shape, number)
 
 
-@exact_kernel
+@kernel
 def minus_outer(matrix, factors, column, leading, shape, number):
     for row in range(0, 2 * WIDTH, len(shape[0]) * step(number)):
         tile = load_tile(matrix, row, leading, shape, number)
