@@ -108,7 +108,12 @@ def connected(client: Client) -> Iterator[None]:
     address = client.scheduler_info(n_workers=0)["address"]
     try:
         yield
-    except (CancelledError, CommClosedError):
+    except InputError:
+        raise
+    except Exception as error:
+        # Once it has given the scheduler up, a client answers with errors of all kinds.
+        if not isinstance(error, CancelledError | CommClosedError) and client.status == "running":
+            raise
         raise InputError(
             f"cluster: the connection to the scheduler at {address} was lost; what is computed is kept: see that a "
             "scheduler runs, and the same command goes on"

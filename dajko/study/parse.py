@@ -27,6 +27,17 @@ _MOST_LINES, _LONGEST_LINE, _LONGEST_KEY = 20, 500, 60
 class _Loader(yaml.SafeLoader):
     """The safe loader, with numbers as in YAML 1.2 (``1e-3`` is one) and without repeated keys."""
 
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        """The value of a node; PyYAML answers words that are no ``!!bool`` or ``!!timestamp`` with any kind of error."""
+        try:
+            return super().construct_object(node, deep)
+        except (AttributeError, LookupError, TypeError, ValueError):
+            if not isinstance(node, yaml.ScalarNode):
+                raise
+            kind = node.tag.removeprefix("tag:yaml.org,2002:")
+            problem = f"{_shortened(node.value, _LONGEST_KEY)!r} cannot be read as {kind}"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from None
+
 
 _SCIENTIFIC = re.compile(r"^[-+]?(\d[\d_]*\.?[\d_]*|\.\d+)[eE][-+]?\d+$")
 _Loader.add_implicit_resolver("tag:yaml.org,2002:float", _SCIENTIFIC, list("-+0123456789."))

@@ -6,11 +6,13 @@ import signal
 import numpy as np
 import pytest
 import xarray as xr
-from distributed import WorkerPlugin
+from distributed import Client, WorkerPlugin
 
+from dajko.errors import InputError
 from dajko.solvers import Status
 from dajko.study.cluster import open_cluster
 from dajko.study.config import LocalCluster
+from dajko.study.dispatch import connected
 from dajko.study.journal import last_entries
 from dajko.study.layout import CELLS, NOT_REPRODUCIBLE, SUMMARY, VARIABLES
 from dajko.study.run import run_study
@@ -81,3 +83,19 @@ def test_one_poisonous_cell_fails_and_all_others_are_there(tmp_path, tiny, compu
     assert (state.failures, state.incomplete, state.failed) == ({"worker died": 1}, False, 1)
     # It is not tried again, and does not stop the next run either.
     assert run_study(tiny(STUDY), directory, 1, quiet=True).computed == 0
+
+
+def test_a_client_that_has_given_its_scheduler_up(address):
+    with Client(address) as client, pytest.raises(InputError, match=r"the connection to the scheduler at .+ was lost"):
+        ask_when_closed(client)
+
+
+def ask_when_closed(client):
+    with connected(client):
+        client.close()
+        client.ncores()
+
+
+def test_other_errors_are_not_taken_for_a_lost_scheduler(address):
+    with Client(address) as client, pytest.raises(RuntimeError, match="something else"), connected(client):
+        raise RuntimeError("something else")

@@ -120,6 +120,22 @@ def test_tags_construct_nothing(refused, tmp_path, tag):
     assert not target.exists()
 
 
+@pytest.mark.parametrize(
+    ("value", "word", "kind"),
+    [
+        ("!!timestamp tau", "tau", "timestamp"),
+        ("2026-13-45", "2026-13-45", "timestamp"),
+        ("!!bool perhaps", "perhaps", "bool"),
+        ("!!int few", "few", "int"),
+        ("!!float much", "much", "float"),
+    ],
+)
+def test_words_that_do_not_fit_their_tag(refused, value, word, kind):
+    message = refused(f"a: 1\nx: {value}\n")
+    assert f"line 2, column 4: is not valid YAML: {word!r} cannot be read as {kind}" in message
+    assert "cannot be read as" in refused(f"{value}: 1\n")
+
+
 def test_byte_order_mark_and_other_letters(read):
     assert read(b"\xef\xbb\xbftitle: \xce\xb8 gr\xc3\xb6\xc3\x9fer\n") == {"title": "θ größer"}
 
