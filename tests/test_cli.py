@@ -192,7 +192,7 @@ BAD_STUDIES = [
     ({"grid.left": 0.7}, "grid", "left must be less than right, got 0.7 and 0.7"),
     ({"grid.right": math.inf}, "grid.right", "must be a finite number, got .inf"),
     ({"grid.time_rule": "left"}, "grid.time_rule", "must be 'right' or 'trapezoid', got 'left'"),
-    ({"grid.nx": 10**12}, "", "the densities of one member must be at most 268435456 numbers"),
+    ({"grid.nx": 10**12}, "", "the densities of one member must be at most 67108864 numbers"),
     ({"noise.level": -0.1}, "noise.level", "must be at least 0, got -0.1"),
     ({"noise.kind": "poisson"}, "noise.kind", "must be 'gaussian', got 'poisson'"),
     ({"block": 0}, "block", "must be greater than 0, got 0"),

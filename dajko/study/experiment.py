@@ -62,8 +62,8 @@ _INTERACTIONS: dict[str, Callable[..., interactions.NamedKernel]] = {
     "morse": interactions.Morse,
 }
 
-# The densities of one member, or its interaction, may take 2 GB.
-_MOST_NUMBERS = 2**28
+# The densities of one member may take half a GB, of which a worker holds a few copies; its interaction may take 2 GB, once.
+_MOST_NUMBERS, _MOST_INTERACTIONS = 2**26, 2**28
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,9 +196,9 @@ def _model(study: StudyConfig, prefix: str) -> tuple[Grid, energies.Energy, Arra
 def _check_energy(config: EnergyConfig, grid: Grid, where: str) -> None:
     if isinstance(config.potential, ArrayConfig):
         _check_length(config.potential.values, grid, f"{where}.potential")
-    if config.interaction is not None and (grid.nx + 1) ** 2 > _MOST_NUMBERS:
+    if config.interaction is not None and (grid.nx + 1) ** 2 > _MOST_INTERACTIONS:
         raise InputError(
-            f"{where}.interaction: the grid must have at most {math.isqrt(_MOST_NUMBERS)} nodes, got {grid.nx + 1}; "
+            f"{where}.interaction: the grid must have at most {math.isqrt(_MOST_INTERACTIONS)} nodes, got {grid.nx + 1}; "
             "see grid.nx"
         )
     for part in ("potential", "interaction"):

@@ -405,7 +405,7 @@ def sensors(positions, width):
 
 
 NO_MASS = "the density must have a positive mass, got 0"
-TOO_MANY = "the densities of one member must be at most 268435456 numbers"
+TOO_MANY = "the densities of one member must be at most 67108864 numbers"
 
 
 @pytest.mark.parametrize(
