@@ -3,6 +3,7 @@
 import gc
 import os
 import re
+import shutil
 import socket
 import ssl
 import stat
@@ -171,6 +172,33 @@ def test_a_study_over_tls_has_the_same_bits(tmp_path, tiny, computed, safe, cert
     )
     for name in set(VARIABLES) - set(NOT_REPRODUCIBLE):
         assert found[name].equals(expected[name]), name
+
+
+def test_the_batch_script_of_the_documentation_starts_workers(tmp_path, tiny, certificates):
+    page = Path(__file__).parents[2] / "docs" / "hpc.md"
+    script = re.search(r"```bash\n(#!/bin/bash\n#PBS .*?)```", page.read_text(encoding="utf-8"), re.DOTALL)[1]
+    assert "--nworkers 8 " in script
+    shutil.copytree(Path(certificates.ca).parent, tmp_path / ".dajko" / "tls")
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    kernels = os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache"))
+    with running(tmp_path, "--protocol", "tls", *options(certificates), workers=0) as (file, _):
+        job = subprocess.Popen(
+            ["bash", "-c", script.replace("--nworkers 8 ", "--nworkers 1 ")],
+            env={
+                **os.environ,
+                "PATH": path,
+                "HOME": str(tmp_path),
+                "XDG_CACHE_HOME": kernels,
+                "PBS_O_WORKDIR": str(tmp_path),
+            },
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            cluster = SchedulerAddress(kind="scheduler", file=str(file), tls=certificates)
+            assert run_study(tiny(STUDY), tmp_path / "one", cluster, quiet=True).computed == 8
+        finally:
+            job.terminate()
+            job.wait(30)
 
 
 def test_the_command_line_names_a_scheduler_and_certificates(tmp_path, tiny, safe, safe_address, certificates):
