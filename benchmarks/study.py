@@ -97,8 +97,8 @@ def throughput(members: int, rounds: int) -> list[Throughput]:
     return [_run(_study(members), workers) for _ in range(rounds) for workers in (1, 2)]
 
 
-def profile(members: int, workers: int) -> Profile:
-    """Run the study once, with clocks, and some of its blocks once more in this process."""
+def profile(members: int, workers: int, least: float = 20.0) -> Profile:
+    """Run the study once, with clocks, and some of its blocks once more in this process, for at least so many seconds."""
     _run(_study(10), 1)
     stages = Stages(time.perf_counter)
     run_module = dajko.study.run
@@ -112,8 +112,8 @@ def profile(members: int, workers: int) -> Profile:
     opened = open_cluster
 
     @contextmanager
-    def timed_cluster(*args: Any) -> Iterator[Any]:
-        cluster = opened(*args)
+    def timed_cluster(*args: Any, **options: Any) -> Iterator[Any]:
+        cluster = opened(*args, **options)
         with stages.stage("starting and stopping the workers"):
             client = cluster.__enter__()
         with stages.stage("computing"):
@@ -126,7 +126,7 @@ def profile(members: int, workers: int) -> Profile:
     with stages.watch(places), mock.patch.object(run_module, "open_cluster", timed_cluster), stages.stage("the rest"):
         run = _run(study, workers)
     driver = dict(stages.seconds)
-    return Profile(run, driver, workers * driver["computing"] - run.busy_seconds, _block_shares(_study(members)))
+    return Profile(run, driver, workers * driver["computing"] - run.busy_seconds, _block_shares(_study(members), least))
 
 
 def _study(members: int) -> StudyConfig:
@@ -155,7 +155,7 @@ def _cpu_seconds() -> float:
     return sum(u.ru_utime + u.ru_stime for u in used)
 
 
-def _block_shares(study: StudyConfig, least: float = 20.0) -> dict[str, float]:
+def _block_shares(study: StudyConfig, least: float) -> dict[str, float]:
     """Shares of the CPU time of blocks, from as many of them as take so many seconds."""
     stages = Stages(time.process_time)
     experiment = dajko.study.experiment

@@ -8,9 +8,14 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+import os
+import re
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+
+import platformdirs
 
 _PACKAGE = Path(__file__).parents[1]
 
@@ -30,11 +35,26 @@ def numerical_sources(package: Path = _PACKAGE) -> list[Path]:
 
 @lru_cache(maxsize=1)
 def code_hash(package: Path = _PACKAGE) -> str:
-    """Hash of the numerical code, 64 hexadecimal digits."""
+    """Hash of the numerical code, 64 hexadecimal digits.
+
+    Reading the syntax takes half a second, so the hash is kept in the user's cache, by what is in the files.
+    """
+    content = {path.relative_to(package).as_posix(): path.read_bytes() for path in numerical_sources(package)}
+    files = hashlib.sha256(Path(__file__).read_bytes())
+    for name, source in content.items():
+        files.update(f"{name} {len(source)} ".encode() + source)
+    known = Path(platformdirs.user_cache_dir("dajko")) / "code" / files.hexdigest()
+    with suppress(OSError, UnicodeDecodeError):
+        if re.fullmatch("[0-9a-f]{64}", found := known.read_text(encoding="utf-8")):
+            return found
     digest = hashlib.sha256()
-    for path in numerical_sources(package):
-        content = _meaning(ast.parse(path.read_text(encoding="utf-8")))
-        digest.update(json.dumps([path.relative_to(package).as_posix(), content]).encode())
+    for name, source in content.items():
+        digest.update(json.dumps([name, _meaning(ast.parse(source.decode("utf-8")))]).encode())
+    with suppress(OSError):  # a cache that cannot be written is none
+        known.parent.mkdir(parents=True, exist_ok=True)
+        temporary = known.with_suffix(f".{os.getpid()}")
+        temporary.write_text(digest.hexdigest(), encoding="utf-8")
+        temporary.replace(known)
     return digest.hexdigest()
 
 

@@ -28,7 +28,7 @@ CODECS = (ZstdCodec(level=0), Crc32cCodec())
 _LARGEST_CHUNK, _MOST_MEMORY = 32_000_000, 128_000_000
 # Estimated seconds of a block, as it should be and at most; the number of blocks that a group should not exceed; and that of
 # the cells in one.
-_BLOCK_SECONDS, _LONGEST_BLOCK_SECONDS, _MOST_BLOCKS, _LARGEST_BLOCK = 0.5, 10.0, 1024, 4096
+_BLOCK_SECONDS, _LONGEST_BLOCK_SECONDS, _MOST_BLOCKS, _LARGEST_BLOCK = 1.0, 10.0, 1024, 4096
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def estimated_seconds(study: StudyConfig) -> float:
 def block_size(study: StudyConfig, cells: int, given: int | None, largest: int) -> int:
     """Cells in a block.
 
-    By default blocks of about half a second by the estimate, at least eight of them in a study that is large enough, and
+    By default blocks of about a second by the estimate, at least eight of them in a study that is large enough, and
     whole lanes. A task takes several blocks, or one, as the measured rate has it, so that the estimate may be wrong. In a
     large study the number of blocks is bounded, and with it that of files: blocks grow up to ten seconds for that.
 

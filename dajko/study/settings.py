@@ -18,6 +18,9 @@ SCHEDULER: dict[str, Any] = {
     "distributed.scheduler.worker-ttl": "5 minutes",
     # The client watches that there are workers, and says why it gives up (attend.py); the scheduler would for each task.
     "distributed.scheduler.no-workers-timeout": None,
+    # Dask looks for a stalled event loop 50 times a second in each of its servers, three of them in this process. Cores are
+    # for solves.
+    "distributed.admin.tick.interval": "500ms",
 }
 
 # Of workers. Their memory is the solver's, not Dask's: nothing can be spilled to disk, and a pause would last for ever.
@@ -27,6 +30,7 @@ WORKER: dict[str, Any] = {
     "distributed.worker.memory.spill": False,
     "distributed.worker.memory.pause": False,
     "distributed.worker.memory.terminate": 0.95,
+    "distributed.admin.tick.interval": "500ms",
 }
 
 # Dask gives a worker of a cluster that it has started up for good if it is not there so long after it has died, also when it

@@ -8,6 +8,7 @@ import pytest
 from benchmarks.figures import NAMES, ensemble, figure
 from benchmarks.scaling import Point, along, exponent
 from benchmarks.stages import Place, Stages
+from benchmarks.study import profile
 from benchmarks.timing import Contestant, alternate, spread, times_faster
 from dajko.study.experiment import build
 from dajko.study.parse import read_studies
@@ -88,3 +89,11 @@ def test_the_exponent_is_that_of_a_power_law():
     chosen = along(points, "5.1", lanes=False, axis="nx")
     assert [p.nx for p in chosen] == [100, 400, 800]
     assert exponent(chosen, "nx") == pytest.approx(1.25)
+
+
+def test_a_profile_accounts_for_every_stage():
+    found = profile(members=40, workers=1, least=0.0)
+    assert set(found.driver) >= {"planning and checking", "making the store", "computing", "writing the summary"}
+    assert sum(found.driver.values()) >= found.run.seconds > 0.0
+    assert sum(found.blocks.values()) == pytest.approx(1.0)
+    assert (found.run.members, found.run.workers) == (40, 1)

@@ -13,6 +13,13 @@ PACKAGE = Path(dajko.__file__).parent
 plain_hash = code_hash.__wrapped__  # not the one that a process remembers
 
 
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    """A cache of its own for each test."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
 @pytest.fixture
 def package(tmp_path):
     """A copy of the package, to be edited."""
@@ -99,3 +106,19 @@ def test_nothing_that_a_cell_is_computed_with_is_forgotten():
     describing = {"errors.py", "study/__init__.py", "study/clusters.py", "study/config.py", "study/ingredients.py"}
     describing |= {"study/variation.py"}
     assert {p.relative_to(PACKAGE).as_posix() for p in seen - set(numerical_sources())} <= describing
+
+
+def test_a_hash_that_is_known_is_read_and_one_that_is_damaged_is_not(cache):
+    found = plain_hash(PACKAGE)
+    (known,) = [path for path in cache.rglob("*") if path.is_file()]
+    assert known.read_text() == found
+    known.write_text("f" * 64)
+    assert plain_hash(PACKAGE) == "f" * 64
+    for damage in (b"", b"f" * 63, b"\xff" * 64):
+        known.write_bytes(damage)
+        assert plain_hash(PACKAGE) == found
+
+
+def test_a_cache_that_cannot_be_written_is_none(cache):
+    cache.write_text("a file in its place")
+    assert plain_hash(PACKAGE) == code_hash()
