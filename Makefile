@@ -22,7 +22,7 @@ run: install
 	@echo "Stores, one for each study:   $(CURDIR)/results/<study>/, open them with dajko.open_study"
 
 test: install
-	$(BIN)/python -m pytest -n auto --dist worksteal
+	$(BIN)/python -m pytest -n auto
 
 soak: install
 	$(BIN)/python -m soak fuzz --json results/soak-fuzz.json
