@@ -323,13 +323,16 @@ def _truth(request: _TruthRequest) -> tuple[Array, Array, Array]:
             raise TruthError(f"the truth could not be computed: step {bad}: {run.worst_status.message}")
         densities = run.density[::substeps]
     observations = _observations(study, own_grid, prefix)
-    exact = measure(observations, densities, own_grid)
-    scale = np.empty_like(exact)
-    at = 0
-    for observation in observations:
-        numbers = slice(at, at + len(observation.labels))
-        scale[:, numbers] = observation.scale(densities, exact[:, numbers], own_grid)[:, None]
-        at = numbers.stop
+    with np.errstate(all="ignore"):
+        exact = measure(observations, densities, own_grid)
+        scale = np.empty_like(exact)
+        at = 0
+        for observation in observations:
+            numbers = slice(at, at + len(observation.labels))
+            scale[:, numbers] = observation.scale(densities, exact[:, numbers], own_grid)[:, None]
+            at = numbers.stop
+    if not (np.isfinite(exact).all() and np.isfinite(scale).all()):
+        raise InputError(f"{prefix}.observations: the measured numbers must be finite; see grid.left and grid.right")
     if own_grid is not grid:
         densities = np.array([np.interp(grid.x, own_grid.x, u) for u in densities])
     return densities, exact, scale

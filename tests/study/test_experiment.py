@@ -405,6 +405,7 @@ def sensors(positions, width):
 
 
 NO_MASS = "the density must have a positive mass, got 0"
+WIDE = {"profile": "gaussian", "std": 1.0}
 TOO_MANY = "the densities of one member must be at most 67108864 numbers"
 
 
@@ -436,6 +437,10 @@ TOO_MANY = "the densities of one member must be at most 67108864 numbers"
         (
             {"observations.operators": sensors([0.0], 0.06)},
             "observations.operators.0: sensors.width must be at least half a cell, 0.07, got 0.06",
+        ),
+        (
+            {"grid.right": 2e290, "model.initial": WIDE, "truth.solution": WIDE},
+            "observations: the measured numbers must be finite; see grid.left and grid.right",
         ),
         ({"observations.first": 4}, "observations.first: must be at most the number of steps, 3, got 4"),
         ({"solver.primal_step": 1e6}, "solver: primal_step must be less than 2 / L = "),
