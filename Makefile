@@ -1,7 +1,7 @@
 # make run      install into .venv, run the default studies, say where the report is
 # make test     all tests
 # make lint     style, types, workflow
-# make soak     the same studies killed again and again, disks that fill up, 10 000 damaged configurations: an hour or two
+# make soak     the same studies killed again and again, disks that fill up, 10 000 damaged configurations: half an hour
 # make bench    what the README claims about speed
 # make paper    every figure and claim of Pietschmann and Schlottbom, judged on one page
 # make install  the environment only

@@ -1,4 +1,7 @@
-"""Weighted sums over the nodes of a level, as they stand in the inner product (4.2) of Pietschmann and Schlottbom."""
+"""Weighted sums over the nodes of a level, as they stand in the inner product (4.2) of Pietschmann and Schlottbom.
+
+All arrays have the same shape ``(n,)``; ``w`` are quadrature weights. Nothing is written.
+"""
 
 from __future__ import annotations
 
