@@ -48,6 +48,7 @@ from dajko.solvers.constraints import (
     weights,
     zero_dual,
 )
+from dajko.solvers.dimensionless import dimensionless
 from dajko.solvers.majorize import convex_step, descend, is_convex
 from dajko.solvers.problem import Objective, Path, Problem, Status, Step, energy_gradient, energy_value
 from dajko.solvers.proximal_maps import project_dual, prox_action, prox_action_internal
@@ -60,6 +61,9 @@ _DATA_SHARE = 0.1
 # The stopping rule looks at changes only, and a density that a steep potential has emptied does not change either. An
 # iterate that violates mass, continuity or initial density by more than this share of the density is not converged.
 _MOST_VIOLATION = 1e-2
+
+# Sizes that changes are relative to are at least this: dual variables start at 0.
+_LEAST_SIZE = 1e-12
 
 # A power of the density with an exponent below this has an unbounded second derivative at 0.
 _LEAST_SMOOTH_EXPONENT = 2.0
@@ -136,6 +140,16 @@ class PD3O:
         InputError
             If given steps violate ``lambda sigma |AA*| < 1`` or ``lambda < 2 / L``.
         """
+        try:
+            same = dimensionless(problem)
+        except ArithmeticError as reason:
+            message = f"pd3o, 0 iterations: {reason}"
+            return Step(problem.at_rest, Status.FAILED, 0, {}, math.nan, message)
+        step = self._solve_dimensionless(same.problem, warm_start)
+        potential = None if step.potential is None else same.potential_with_units(step.potential)
+        return replace(step, path=same.with_units(step.path), potential=potential)
+
+    def _solve_dimensionless(self, problem: Problem, warm_start: tuple[Path, Dual] | None) -> Step:
         step = self._solve(problem, warm_start)
         if is_convex(problem) or (step.converged and problem.value(step.path) <= problem.value(problem.at_rest)):
             return step
@@ -155,17 +169,16 @@ class PD3O:
     def _solve(self, problem: Problem, warm_start: tuple[Path, Dual] | None) -> Step:
         """Algorithm 1, with the gradient of the interaction taken explicitly, convex or not."""
         grid, steps, objective = problem.grid, self.steps(problem), problem.objective
-        interaction = problem.interaction
-        if interaction is not None:
-            # The iterates do not keep the mass, and W may reward that: only what W does to densities of one mass counts.
-            potential = objective.potential + interaction.potential(float(grid.integrate(problem.initial)))
-            objective = objective._replace(potential=potential, interaction=interaction.centred * grid.wx)
+        if problem.interaction is not None:
+            objective = objective._replace(interaction=np.ascontiguousarray(objective.interaction))
         # A first step starts at rest. (Algorithm 2 prints zeros instead, which costs twice the iterations.)
         path, dual = (problem.at_rest, zero_dual(grid)) if warm_start is None else warm_start
         path = Path(path.density.copy(), path.flux.copy())
         dual = Dual._make(part.copy() for part in dual)
         if dual.data.size != steps.data.size:
             dual = dual._replace(data=np.zeros(steps.data.size))
+        # Energies are relative to at least this. Their zero is that of V, and V has none of its own.
+        least_energy = float(grid.integrate(np.abs(objective.potential) * problem.initial))
         iterations, converged, residuals = _iterate(
             objective,
             problem.tau,
@@ -177,6 +190,7 @@ class PD3O:
             steps,
             self.constraint_tolerance,
             self.tol,
+            max(least_energy, _LEAST_SIZE),
             self.max_iterations,
         )
         if not (np.isfinite(residuals).all() and np.isfinite(path.density[-1]).all()):
@@ -281,6 +295,7 @@ def _iterate(
     steps: Steps,
     delta: float,
     tol: float,
+    least_energy: float,
     max_iterations: int,
 ) -> tuple[int, bool, Array]:
     """Algorithm 1, with ``rho``, ``m`` and ``dual`` as start and result."""
@@ -357,9 +372,9 @@ def _iterate(
             bar_rho[nt, j] += lam * weight * (gradient[j] - new_gradient[j])
         gradient, new_gradient = new_gradient, gradient
 
-        change_primal = _relative(math.sqrt(primal_change), math.sqrt(primal_size))
-        change_dual = _relative(math.sqrt(dual_change), math.sqrt(dual_size))
-        change_energy = _relative(abs(new_energy - energy), abs(energy))
+        change_primal = math.sqrt(primal_change) / max(math.sqrt(primal_size), _LEAST_SIZE)
+        change_dual = math.sqrt(dual_change) / max(math.sqrt(dual_size), _LEAST_SIZE)
+        change_energy = abs(new_energy - energy) / max(abs(energy), least_energy)
         energy = new_energy
         converged = max(change_primal, change_dual, change_energy) < tol
         if converged:
@@ -390,8 +405,3 @@ def _copy_dual(source: Dual, target: Dual) -> None:
     target.initial[:] = source.initial
     target.data[:] = source.data
 
-
-@kernel
-def _relative(change: float, size: float) -> float:
-    """Relative change, with a floor for a start from zero and for energies that pass through it."""
-    return change / max(size, 1e-12)
