@@ -121,7 +121,9 @@ def _data(problem: Problem, total: float, mass: float, length: float, energy: fl
     theta = data.theta / largest / largest * energy
     if not (np.isfinite(values).all() and theta > 0.0):
         raise ArithmeticError("the data are too large or too small for the other numbers of this step")
-    return DataTerm([Row(row, float(square)) for row, square in zip(rows / largest, squares / largest, strict=True)], values, theta)
+    return DataTerm(
+        [Row(row, float(square)) for row, square in zip(rows / largest, squares / largest, strict=True)], values, theta
+    )
 
 
 @lru_cache(maxsize=256)

@@ -37,6 +37,7 @@ from dajko.errors import InputError
 from dajko.grid import Array, whole_number
 from dajko.observation import add_gradient, observe
 from dajko.quadrature import squared_change
+from dajko.solvers.certificate import certificate, projected, refused
 from dajko.solvers.constraints import (
     Dual,
     Weights,
@@ -61,6 +62,9 @@ _DATA_SHARE = 0.1
 # The stopping rule looks at changes only, and a density that a steep potential has emptied does not change either. An
 # iterate that violates mass, continuity or initial density by more than this share of the density is not converged.
 _MOST_VIOLATION = 1e-2
+
+# A step that meets the stopping rule and is not certified goes on, with the tolerance times this.
+_TIGHTER = 1.0 / 3.0
 
 # Sizes that changes are relative to are at least this: dual variables start at 0.
 _LEAST_SIZE = 1e-12
@@ -163,8 +167,9 @@ class PD3O:
             return convex
 
         found = descend(problem, solve, self.tol)
-        iterations = step.iterations + found.iterations
-        return replace(found, iterations=iterations, message=f"pd3o did not descend; in its place {found.message}")
+        found = replace(found, iterations=step.iterations + found.iterations)
+        found = replace(found, message=f"pd3o did not descend; in its place {found.message}")
+        return refused(found, certificate(problem, found.path, found.potential).shortcoming) if found.converged else found
 
     def _solve(self, problem: Problem, warm_start: tuple[Path, Dual] | None) -> Step:
         """Algorithm 1, with the gradient of the interaction taken explicitly, convex or not."""
@@ -179,34 +184,44 @@ class PD3O:
             dual = dual._replace(data=np.zeros(steps.data.size))
         # Energies are relative to at least this. Their zero is that of V, and V has none of its own.
         least_energy = float(grid.integrate(np.abs(objective.potential) * problem.initial))
-        iterations, converged, residuals = _iterate(
-            objective,
-            problem.tau,
-            problem.initial,
-            path.density,
-            path.flux,
-            dual,
-            weights(grid),
-            steps,
-            self.constraint_tolerance,
-            self.tol,
-            max(least_energy, _LEAST_SIZE),
-            self.max_iterations,
-        )
-        if not (np.isfinite(residuals).all() and np.isfinite(path.density[-1]).all()):
-            status = Status.FAILED
-        else:
-            status = Status.CONVERGED if converged else Status.NOT_CONVERGED
-        return Step(
-            path=path,
-            status=status,
-            iterations=int(iterations),
-            residuals=dict(zip(_RESIDUALS, residuals.tolist(), strict=True)),
-            residual=float(residuals[:3].max()),
-            message=f"pd3o, {iterations} iterations: {status.message}",
-            warm_start=(path, dual),
-            potential=_potential(dual, weights(grid)),
-        )
+        tol, iterations, shortcoming = self.tol, 0, ""
+        while True:
+            done, converged, residuals = _iterate(
+                objective,
+                problem.tau,
+                problem.initial,
+                path.density,
+                path.flux,
+                dual,
+                weights(grid),
+                steps,
+                self.constraint_tolerance,
+                tol,
+                max(least_energy, _LEAST_SIZE),
+                self.max_iterations - iterations,
+            )
+            iterations += int(done)
+            step = Step(
+                path=path,
+                status=Status.CONVERGED if converged else Status.NOT_CONVERGED,
+                iterations=iterations,
+                residuals=dict(zip(_RESIDUALS, residuals.tolist(), strict=True)),
+                residual=float(residuals[:3].max()),
+                message=f"pd3o, {iterations} iterations",
+                warm_start=(path, dual),
+                potential=_potential(dual, weights(grid)),
+            )
+            if not (np.isfinite(residuals).all() and np.isfinite(path.density[-1]).all()):
+                return _told(replace(step, status=Status.FAILED))
+            step = replace(step, path=projected(path, problem))
+            if step.residual < self.tol and (converged or shortcoming):
+                shortcoming = certificate(problem, step.path, step.potential).shortcoming
+                if not shortcoming:
+                    return _told(replace(step, status=Status.CONVERGED))
+            if iterations >= self.max_iterations or not converged:
+                return refused(step, shortcoming) if shortcoming else _told(step)
+            # What moves slowly meets the stopping rule early.
+            tol *= _TIGHTER
 
     def steps(self, problem: Problem) -> Steps:
         """The step sizes that a solve of ``problem`` uses.
@@ -248,6 +263,11 @@ class PD3O:
         return Steps(
             primal, dual, dual * _DATA_SHARE * norm / (np.maximum(rows, 1e-300) * max(rows.size, 1)), internal_explicit
         )
+
+
+def _told(step: Step) -> Step:
+    """The step with its status in its message."""
+    return replace(step, message=f"{step.message}: {step.status.message}")
 
 
 def _potential(dual: Dual, w: Weights) -> Array:
@@ -404,4 +424,3 @@ def _copy_dual(source: Dual, target: Dual) -> None:
     target.mass[:] = source.mass
     target.initial[:] = source.initial
     target.data[:] = source.data
-
