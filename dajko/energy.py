@@ -28,6 +28,8 @@ from dajko.interaction import GridInteraction, Interaction, interaction_on
 
 NO_INTERNAL_ENERGY = 0.0
 ENTROPY_EXPONENT = 1.0
+# Powers beyond this are so steep that a Newton step may meet a slope of any size; solvers take care of them.
+STIFF_EXPONENT = 4.0
 
 
 @kernel

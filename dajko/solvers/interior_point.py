@@ -262,7 +262,8 @@ class _Run:
         flux[1:, 1:-1] = (grid.dt / (2.0 * grid.dx) / grid.wt[1:])[:, None] * (phi[2:] - phi[:-2]).T * rho[1:-1].T
         relative = zip(layout.RESIDUALS, self.progress.relative[0], strict=True)
         residuals = {name: self.solver.tol * float(value) for name, value in relative}
-        return replace(self._step(0, 0, Path(density, flux), residuals), potential=phi.T.copy())
+        step = self._step(0, 0, Path(density, flux), residuals)
+        return replace(step, potential=phi.T.copy(), transported=self.record.density[1, :, 0].copy())
 
     def _step(self, n: int, lane: int, path: Path, residuals: dict[str, float]) -> Step:
         record = self.record

@@ -81,6 +81,7 @@ class State(NamedTuple):
     s: Array  # cells
     phi: Array  # cells
     y: Array  # numbers
+    slope: Array  # nodes, U' of stiff powers as the last Newton step has it; infinite where it is that of the density
 
 
 class Work(NamedTuple):
@@ -103,6 +104,8 @@ class Work(NamedTuple):
     u: Array  # nodes, the density at the last level
     slope: Array  # nodes, U'
     curvature: Array  # nodes, U''
+    lag: Array  # nodes, logarithm of U' over its prediction, for stiff powers
+    wrong: Array  # one a problem, what the prediction leaves out of the stationarity
     g: Array  # columns of nodes, gradients of the observations
     weighted: Array  # columns of nodes, wx g / d
     along: Array  # columns + 1 of nodes, g - l . column, and r - l . d_phi
@@ -201,7 +204,7 @@ def empty_data(m: Mesh, numbers: int, lanes: int) -> Data:
 def empty_state(m: Mesh, numbers: int, lanes: int) -> State:
     """Room for the unknowns."""
     cells = m.cells * lanes
-    return State(np.ones(cells), np.ones(cells), np.zeros(cells), np.zeros(numbers * lanes))
+    return State(np.ones(cells), np.ones(cells), np.zeros(cells), np.zeros(numbers * lanes), np.full(m.nodes * lanes, np.inf))
 
 
 def work_space(m: Mesh, columns: int, number: Any) -> Work:
@@ -217,6 +220,8 @@ def work_space(m: Mesh, columns: int, number: Any) -> Work:
         u=np.zeros(nodes),
         slope=np.zeros(nodes),
         curvature=np.zeros(nodes),
+        lag=np.zeros(nodes),
+        wrong=np.zeros(lanes),
         g=np.zeros(columns * nodes),
         weighted=np.zeros(columns * nodes),
         along=np.zeros((1 + columns) * nodes),

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dajko._numba import kernel
-from dajko.energy import internal_slope
+from dajko.energy import STIFF_EXPONENT, internal_slope
 from dajko.grid import Array
 from dajko.observation import LINEAR, MEAN, VARIANCE
 from dajko.solvers.lanes import as_number, load, store
@@ -28,6 +28,11 @@ from dajko.solvers.panels import Layout
 _COLD_FLOOR, _COLD_MU = 0.3, 1.0
 _FLOOR_OF_ERROR = 0.5
 _LEAST_ERROR, _MOST_ERROR = 0.004, 0.6
+# The potential is looked at where the density is above this share of its largest; its range counts as at least this share of
+# the square of a mesh width, which is rounding.
+_SUPPORT, _LEAST_SCALE = 1e-3, 1e-9
+# The range of a first potential, at most, as a share of the square of the length of the domain.
+_REACH = 0.5
 # The least share of mu that a Newton step aims at.
 _CENTRING = 0.1
 # What a warm start cannot do in so many iterations begins again, cold.
@@ -87,21 +92,34 @@ def begin(
             mass += mesh.wx[j] * u
             mean += u
         mean /= n
-        lowest, highest = math.inf, -math.inf
         for j in range(n):
             u = density[j, lane]
             start = max(u, floor * top)
             end = max(2.0 * u - before[j, lane], floor * top) if warm[lane] else start
-            pulled = internal_slope(end, flows.exponent[lane]) + flows.stiffness[lane] * end
-            slope = flows.tau[lane] * (pulled + flows.potential[j * lanes + lane])
-            lowest, highest = min(lowest, slope), max(highest, slope)
-            first[j * lanes + lane], last[j * lanes + lane], slope_[j * lanes + lane] = start, end, slope
+            first[j * lanes + lane], last[j * lanes + lane] = start, end
+        length = mesh.dx * (n - 1)
+        highest_start = _stiff_density(flows.tau[lane], flows.exponent[lane], mass / length, length)
         for parity in range(2):
             _keep_mass(mesh, density, first, lane, lanes, parity)
             _keep_mass(mesh, density, last, lane, lanes, parity)
-        scale = mean * max(highest - lowest, mesh.dx**2)
-        data.mu[lane], data.centring[lane], data.mass[lane] = flows.tol[lane] * scale, _CENTRING, mass
-        work.sums[lane] = mu * scale
+            if highest_start < top:
+                _level(mesh, first, highest_start, lane, lanes, parity)
+                _level(mesh, last, highest_start, lane, lanes, parity)
+        lowest, highest = math.inf, -math.inf
+        for j in range(n):
+            end = last[j * lanes + lane]
+            pulled = internal_slope(end, flows.exponent[lane]) + flows.stiffness[lane] * end
+            slope = flows.tau[lane] * (pulled + flows.potential[j * lanes + lane])
+            slope_[j * lanes + lane] = slope
+            if density[j, lane] > _SUPPORT * top:
+                lowest, highest = min(lowest, slope), max(highest, slope)
+        scale = max(highest - lowest, _LEAST_SCALE * mesh.dx**2)
+        data.mu[lane], data.centring[lane] = flows.tol[lane] * mean * min(scale, length**2), _CENTRING
+        data.mass[lane], work.sums[lane] = mass, mu * mean * scale
+        # Nothing moves farther than the domain is long: a potential that says so only keeps the first iterations short.
+        reach = min(1.0, _REACH * length**2 / scale)
+        for j in range(n):
+            slope_[j * lanes + lane] *= reach
         data.size[lane] = _measure_with(mesh, flows, density, values, mass, lane, numbers, data)
     start_mu = load(work.sums, 0, number)
     for i in range((n + 1) * levels, mesh.cells):
@@ -121,6 +139,33 @@ def begin(
             initial[(j + 1) * levels * lanes + lane] = density[j, lane]
     for o in range(numbers):
         store(state.y, o, as_number(0.0, number), number)
+    state.slope[:] = math.inf
+
+
+@kernel
+def _stiff_density(tau: float, exponent: float, mean: float, length: float) -> float:
+    """The density up to which a start may go, for powers so stiff that Newton's method would not come down from above.
+
+    Potentials differ by the square of the domain's length at most, since nothing moves farther than that.
+    """
+    if exponent <= STIFF_EXPONENT:
+        return math.inf
+    pressure = max(length**2, 4.0 * tau * internal_slope(mean, exponent))
+    highest: float = math.exp(math.log(pressure * (exponent - 1.0) / (tau * exponent)) / (exponent - 1.0))
+    return highest
+
+
+@kernel
+def _level(mesh: Mesh, start: Array, highest: float, lane: int, lanes: int, parity: int) -> None:
+    """Fill what stands above a density into what lies below it, on every other node."""
+    above, below = 0.0, 0.0
+    for j in range(parity, mesh.n, 2):
+        above += mesh.wx[j] * max(start[j * lanes + lane] - highest, 0.0)
+        below += mesh.wx[j] * max(highest - start[j * lanes + lane], 0.0)
+    share = above / below if below > 0.0 else 1.0
+    for j in range(parity, mesh.n, 2):
+        u = start[j * lanes + lane]
+        start[j * lanes + lane] = min(u, highest) + share * max(highest - u, 0.0)
 
 
 @kernel
@@ -166,16 +211,36 @@ def _measure_with(
         for j in range(n):
             at = (o * nodes + j) * lanes + lane
             row = flows.footprint[at] if kind == LINEAR else constant + mesh.x[j] * (linear + mesh.x[j] * quadratic)
-            if missing:
-                row = 0.0
-            data.row[at], data.weighted_row[at] = row, mesh.wx[j] * row
-            size += mesh.wx[j] * abs(row) * density[j, lane]
+            data.row[at] = 0.0 if missing else row
+        for parity in range(2):
+            shift += _centre_row(mesh, density, data.row, o, lane, lanes, parity)
+        for j in range(n):
+            at = (o * nodes + j) * lanes + lane
+            data.weighted_row[at] = mesh.wx[j] * data.row[at]
+            size += mesh.wx[j] * abs(data.row[at]) * density[j, lane]
         at = o * lanes + lane
         data.square[at] = 0.0 if missing else square
         data.value[at] = 0.0 if missing else value - shift
         data.theta[at] = 1.0 if missing else flows.theta[lane]
         size += abs(data.value[at])
     return size
+
+
+@kernel
+def _centre_row(mesh: Mesh, density: Array, row: Array, o: int, lane: int, lanes: int, parity: int) -> float:
+    """Take the mean off the row of an observation on every other node; what that is of the measurement.
+
+    The mass there is given, so that a constant measures nothing, and would only spoil the digits of the potential.
+    """
+    total, weight, mass = 0.0, 0.0, 0.0
+    for j in range(parity, mesh.n, 2):
+        total += mesh.wx[j] * row[(o * mesh.nodes + j) * lanes + lane]
+        weight += mesh.wx[j]
+        mass += mesh.wx[j] * density[j, lane]
+    mean = total / weight
+    for j in range(parity, mesh.n, 2):
+        row[(o * mesh.nodes + j) * lanes + lane] -= mean
+    return mean * mass
 
 
 @kernel
@@ -226,7 +291,7 @@ def march(
             for lane in range(lanes):
                 progress.iterations[lane] = 0.0
             iterate(mesh, flows, data, state, work, progress, limit, place, number)
-            left = _note(mesh, flows, data, state, progress, record, n)
+            left = _note(mesh, flows, data, state, work, progress, record, n)
             if left == 0 or (limit == max_iterations and not record.warm.any()):
                 break
             limit = max_iterations
@@ -250,7 +315,9 @@ def prediction_error(mesh: Mesh, found: Array, density: Array, before: Array, wa
 
 
 @kernel
-def _note(mesh: Mesh, flows: Flows, data: Data, state: State, progress: Progress, record: Record, step: int) -> int:
+def _note(
+    mesh: Mesh, flows: Flows, data: Data, state: State, work: Work, progress: Progress, record: Record, step: int
+) -> int:
     """Write down the flows that have just ended a step or could not; how many could not."""
     lanes, left = int(progress.active.size), 0
     for lane in range(lanes):
@@ -261,6 +328,35 @@ def _note(mesh: Mesh, flows: Flows, data: Data, state: State, progress: Progress
             left += 1
         record.iterations[step, lane] = int(progress.iterations[lane])
         record.residual[step, lane] = flows.tol[lane] * progress.largest[lane]
-        for j in range(mesh.n):
-            record.density[step + 1, j, lane] = state.rho[((j + 2) * mesh.levels - 1) * lanes + lane]
+        _transport(mesh, state, work, record.density[step + 1], lane, lanes)
     return left
+
+
+@kernel
+def _transport(mesh: Mesh, state: State, work: Work, density: Array, lane: int, lanes: int) -> None:
+    """The old density moved by the fluxes: the one at the last level less the residuals of all levels.
+
+    A residual of the continuity equation is mass that has moved without a flux, from the support into the vacuum that a start
+    fills; over many steps that adds up. What this leaves below 0 is taken from the nearest nodes of the same class.
+    """
+    n, levels = mesh.n, mesh.levels
+    for j in range(n):
+        moved = 0.0
+        for i in range((j + 1) * levels, (j + 2) * levels):
+            moved += work.q[i * lanes + lane]
+        density[j, lane] = state.rho[((j + 2) * levels - 1) * lanes + lane] - moved / mesh.wx[j]
+    for j in range(n):
+        missing = -mesh.wx[j] * density[j, lane]
+        if missing > 0.0:
+            density[j, lane] = 0.0
+            for distance in range(2, n, 2):
+                left, right = j - distance, j + distance
+                if right < n and (left < 0 or density[right, lane] > density[left, lane]):
+                    left, right = right, left
+                for p in (left, right):
+                    if 0 <= p < n and density[p, lane] > 0.0 and missing > 0.0:
+                        taken = min(missing, mesh.wx[p] * density[p, lane])
+                        density[p, lane] -= taken / mesh.wx[p]
+                        missing -= taken
+                if missing <= 0.0:
+                    break

@@ -42,7 +42,7 @@ import math
 from typing import Any
 
 from dajko._numba import inline_kernel, kernel
-from dajko.energy import internal_slope_and_curvature
+from dajko.energy import STIFF_EXPONENT, internal_slope_and_curvature
 from dajko.grid import Array
 from dajko.solvers.lanes import (
     as_group,
@@ -65,6 +65,8 @@ from dajko.solvers.sums import accumulate, dot, total
 
 # How far a Newton step may go towards the boundary of rho > 0 and s > 0.
 _STEP_SHARE = 0.99
+# A slope of a stiff power, times tau, that is small beside the square of the domain's length.
+_LITTLE = 1e-6
 # The partial sums of the stopping rule.
 _MU, _STATIONARITY, _CONTINUITY = range(3)
 # Bounds of the stopping rule: on complementarity relative to mu, on stationarity relative to mu times the length of the
@@ -180,11 +182,15 @@ def residuals(mesh: Mesh, flows: Flows, data: Data, state: State, work: Work, pr
     lanes = work.u.size // nodes
     numbers, first, last = state.y.size // lanes, levels, (n + 1) * levels
     tau = load(flows.tau, 0, number)
+    for lane in range(lanes):
+        work.wrong[lane] = 0.0
     for j in range(n):
         for lane in range(lanes):
             u = work.u[j * lanes + lane]
             i = j * lanes + lane
             slope, bend = internal_slope_and_curvature(u, flows.exponent[lane])
+            if flows.exponent[lane] > STIFF_EXPONENT:
+                slope, bend = _stiff_slope(mesh, flows, state, work, slope, bend, j, lane, lanes)
             work.slope[i], work.curvature[i] = slope + flows.stiffness[lane] * u, bend + flows.stiffness[lane]
     slope_, curvature, potential, g, y, force, bend_ = (
         work.slope,
@@ -247,10 +253,46 @@ def residuals(mesh: Mesh, flows: Flows, data: Data, state: State, work: Work, pr
     for o in range(numbers):
         largest = maximum(largest, abs(load(work.r3, o, number)))
     store(progress.mu, 0, total(sums, _MU, number) * (1.0 / (n * levels)), number)
-    store(progress.stationarity, 0, total(sums, _STATIONARITY, number), number)
+    store(progress.stationarity, 0, total(sums, _STATIONARITY, number) + tau * load(work.wrong, 0, number), number)
     store(progress.continuity, 0, total(sums, _CONTINUITY, number), number)
     store(progress.mass, 0, mass, number)
     store(progress.data, 0, largest, number)
+
+
+@kernel
+def _stiff_slope(
+    mesh: Mesh, flows: Flows, state: State, work: Work, slope: float, bend: float, j: int, lane: int, lanes: int
+) -> tuple[float, float]:
+    """``U'`` and ``U''`` of a stiff power at a node for the next Newton step.
+
+    Where the density has grown, ``U'`` may have outgrown its linearisation by any factor. The slope is then an unknown of its
+    own, with the equation ``log slope = log U'``; its linearisation takes the place of ``U'``.
+    """
+    i, exponent = j * lanes + lane, flows.exponent[lane]
+    u, length = work.u[i], mesh.dx * (mesh.n - 1)
+    predicted = max(state.slope[i], _LITTLE * length**2 / flows.tau[lane])
+    work.lag[i] = 0.0
+    if slope <= predicted:
+        state.slope[i] = slope
+        return slope, bend
+    lag = math.log(exponent / (exponent - 1.0)) + (exponent - 1.0) * math.log(u) - math.log(predicted)
+    state.slope[i], work.lag[i] = predicted, lag
+    work.wrong[lane] += mesh.wx[j] * u * (slope - predicted * (1.0 + lag))
+    return predicted * (1.0 + lag), predicted * (exponent - 1.0) / u
+
+
+@kernel
+def _predict_slope(mesh: Mesh, flows: Flows, state: State, work: Work, step_rho: Any, number: Any) -> None:
+    """The slopes of stiff powers after a step, as the linearisation has them where they grow."""
+    lanes = work.wrong.size
+    store(work.wrong, 0, step_rho, number)
+    for lane in range(lanes):
+        if flows.exponent[lane] > STIFF_EXPONENT:
+            for j in range(mesh.n):
+                i, cell = j * lanes + lane, ((j + 2) * mesh.levels - 1) * lanes + lane
+                growth = work.lag[i] + (flows.exponent[lane] - 1.0) * work.q[cell] * work.inverse[cell]
+                growth *= work.wrong[lane]
+                state.slope[i] = state.slope[i] * (1.0 + growth) if growth > 0.0 else math.inf
 
 
 @kernel
@@ -423,7 +465,9 @@ def advance(mesh: Mesh, flows: Flows, state: State, work: Work, columns: int, ai
         fall_rho = maximum(fall_rho, -relative)
         fall_s = maximum(fall_s, -(d_s / s))
     one = as_number(1.0, number)
-    step_rho = as_group(active * minimum(one, _STEP_SHARE / largest_of(fall_rho, number)), number)
+    share = active * minimum(one, _STEP_SHARE / largest_of(fall_rho, number))
+    _predict_slope(mesh, flows, state, work, share, number)
+    step_rho = as_group(share, number)
     step_s = active * minimum(one, _STEP_SHARE / largest_of(fall_s, number))
     for o in range(state.y.size // (work.u.size // nodes)):
         change = step_s * load(t, o, number) / load(flows.tau, 0, number)

@@ -232,6 +232,9 @@ class Step:
     potential : array of shape (nt, nx + 1), optional
         Multiplier of the continuity equation at the levels 1 to nt, of the sign and scale of :mod:`dajko.solvers.newton`:
         the potential whose gradient is the velocity. None where the solver has none.
+    transported : array of shape (nx + 1,), optional
+        The old density moved by the fluxes of the path, which is the new density where it is given: the path satisfies the
+        continuity equation up to the tolerance of the solver, this density up to rounding.
     """
 
     path: Path
@@ -242,11 +245,12 @@ class Step:
     message: str
     warm_start: Any = field(default=None, repr=False)
     potential: Array | None = field(default=None, repr=False)
+    transported: Array | None = field(default=None, repr=False)
 
     @property
     def density(self) -> Array:
         """The new density, shape ``(nx + 1,)``."""
-        return np.asarray(self.path.density[-1])
+        return np.asarray(self.path.density[-1] if self.transported is None else self.transported)
 
     @property
     def state(self) -> Array:
