@@ -72,6 +72,9 @@ class Data(NamedTuple):
     centring: Array  # one a problem, least share of mu that a Newton step aims at
     mass: Array  # one a problem
     size: Array  # one a problem, of what is measured
+    ceiling: Array  # one a problem, an upper bound on the new density for stiff powers
+    pressed: Array  # one a problem, the density above which that bound is felt
+    pairs: Array  # one a problem, the number of bounds
 
 
 class State(NamedTuple):
@@ -82,6 +85,7 @@ class State(NamedTuple):
     phi: Array  # cells
     y: Array  # numbers
     slope: Array  # nodes, U' of stiff powers as the last Newton step has it; infinite where it is that of the density
+    t: Array  # nodes, multiplier of rho <= ceiling at the last level, for stiff powers
 
 
 class Work(NamedTuple):
@@ -105,7 +109,9 @@ class Work(NamedTuple):
     slope: Array  # nodes, U'
     curvature: Array  # nodes, U''
     lag: Array  # nodes, logarithm of U' over its prediction, for stiff powers
+    t_ceiling: Array  # nodes, d_t
     wrong: Array  # one a problem, what the prediction leaves out of the stationarity
+    bounded: Array  # one a problem, mean of (ceiling - rho) t, or how far a step may go
     g: Array  # columns of nodes, gradients of the observations
     weighted: Array  # columns of nodes, wx g / d
     along: Array  # columns + 1 of nodes, g - l . column, and r - l . d_phi
@@ -198,13 +204,24 @@ def empty_data(m: Mesh, numbers: int, lanes: int) -> Data:
         centring=np.zeros(lanes),
         mass=np.zeros(lanes),
         size=np.zeros(lanes),
+        ceiling=np.full(lanes, np.inf),
+        pressed=np.full(lanes, np.inf),
+        pairs=np.zeros(lanes),
     )
 
 
 def empty_state(m: Mesh, numbers: int, lanes: int) -> State:
     """Room for the unknowns."""
     cells = m.cells * lanes
-    return State(np.ones(cells), np.ones(cells), np.zeros(cells), np.zeros(numbers * lanes), np.full(m.nodes * lanes, np.inf))
+    nodes = m.nodes * lanes
+    return State(
+        rho=np.ones(cells),
+        s=np.ones(cells),
+        phi=np.zeros(cells),
+        y=np.zeros(numbers * lanes),
+        slope=np.full(nodes, np.inf),
+        t=np.zeros(nodes),
+    )
 
 
 def work_space(m: Mesh, columns: int, number: Any) -> Work:
@@ -221,7 +238,9 @@ def work_space(m: Mesh, columns: int, number: Any) -> Work:
         slope=np.zeros(nodes),
         curvature=np.zeros(nodes),
         lag=np.zeros(nodes),
+        t_ceiling=np.zeros(nodes),
         wrong=np.zeros(lanes),
+        bounded=np.zeros(lanes),
         g=np.zeros(columns * nodes),
         weighted=np.zeros(columns * nodes),
         along=np.zeros((1 + columns) * nodes),

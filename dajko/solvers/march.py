@@ -31,6 +31,10 @@ _LEAST_ERROR, _MOST_ERROR = 0.004, 0.6
 # The potential is looked at where the density is above this share of its largest; its range counts as at least this share of
 # the square of a mesh width, which is rounding.
 _SUPPORT, _LEAST_SCALE = 1e-3, 1e-9
+# The ceiling of stiff powers in units of what a pressure may be.
+_CEILING = 100.0
+# What has not converged begins once more, with these.
+_CAREFUL_FLOOR, _CAREFUL_MU, _CAREFUL_CENTRING, _CAREFUL_REACH, _CAREFUL_CEILING = 1.0, 10.0, 0.3, 0.05, 1e6
 # The range of a first potential, at most, as a share of the square of the length of the domain.
 _REACH = 0.5
 # The least share of mu that a Newton step aims at.
@@ -59,6 +63,7 @@ def begin(
     before: Array,
     warm: NDArray[np.bool_],
     error: Array,
+    careful: bool,
     values: Array,
     data: Data,
     state: State,
@@ -81,7 +86,7 @@ def begin(
     numbers = state.y.size // lanes
     first, last, slope_ = work.slope, work.curvature, work.u
     for lane in range(lanes):
-        floor, mu = _COLD_FLOOR, _COLD_MU
+        floor, mu = (_CAREFUL_FLOOR, _CAREFUL_MU) if careful else (_COLD_FLOOR, _COLD_MU)
         if warm[lane]:
             wrong = min(max(error[lane], _LEAST_ERROR), _MOST_ERROR)
             floor, mu = _FLOOR_OF_ERROR * wrong, wrong * wrong
@@ -98,7 +103,17 @@ def begin(
             end = max(2.0 * u - before[j, lane], floor * top) if warm[lane] else start
             first[j * lanes + lane], last[j * lanes + lane] = start, end
         length = mesh.dx * (n - 1)
-        highest_start = _stiff_density(flows.tau[lane], flows.exponent[lane], mass / length, length)
+        bottom, roof = math.inf, -math.inf
+        for j in range(n):
+            bottom = min(bottom, flows.potential[j * lanes + lane])
+            roof = max(roof, flows.potential[j * lanes + lane])
+        tau, exponent = flows.tau[lane], flows.exponent[lane]
+        pressure = max(length**2, tau * (roof - bottom), 4.0 * tau * internal_slope(mass / length, exponent))
+        highest_start = _stiff_density(tau, exponent, pressure)
+        ceiling = _stiff_density(tau, exponent, (_CAREFUL_CEILING if careful else _CEILING) * pressure)
+        stiff = exponent > STIFF_EXPONENT
+        data.ceiling[lane], data.pressed[lane] = ceiling, ceiling - 0.1 * (ceiling - highest_start) if stiff else ceiling
+        data.pairs[lane] = n * (levels + stiff)
         for parity in range(2):
             _keep_mass(mesh, density, first, lane, lanes, parity)
             _keep_mass(mesh, density, last, lane, lanes, parity)
@@ -114,10 +129,11 @@ def begin(
             if density[j, lane] > _SUPPORT * top:
                 lowest, highest = min(lowest, slope), max(highest, slope)
         scale = max(highest - lowest, _LEAST_SCALE * mesh.dx**2)
-        data.mu[lane], data.centring[lane] = flows.tol[lane] * mean * min(scale, length**2), _CENTRING
+        data.mu[lane] = flows.tol[lane] * mean * min(scale, length**2)
+        data.centring[lane] = _CAREFUL_CENTRING if careful else _CENTRING
         data.mass[lane], work.sums[lane] = mass, mu * mean * scale
         # Nothing moves farther than the domain is long: a potential that says so only keeps the first iterations short.
-        reach = min(1.0, _REACH * length**2 / scale)
+        reach = min(1.0, (_CAREFUL_REACH if careful else _REACH) * length**2 / scale)
         for j in range(n):
             slope_[j * lanes + lane] *= reach
         data.size[lane] = _measure_with(mesh, flows, density, values, mass, lane, numbers, data)
@@ -140,17 +156,21 @@ def begin(
     for o in range(numbers):
         store(state.y, o, as_number(0.0, number), number)
     state.slope[:] = math.inf
+    for lane in range(lanes):
+        if flows.exponent[lane] > STIFF_EXPONENT:
+            for j in range(n):
+                i = j * lanes + lane
+                state.t[i] = work.sums[lane] / (data.ceiling[lane] - state.rho[((j + 2) * levels - 1) * lanes + lane])
 
 
 @kernel
-def _stiff_density(tau: float, exponent: float, mean: float, length: float) -> float:
-    """The density up to which a start may go, for powers so stiff that Newton's method would not come down from above.
+def _stiff_density(tau: float, exponent: float, pressure: float) -> float:
+    """The density whose ``tau U'`` is a given number, for powers so stiff that Newton's method needs a bound; else infinite.
 
     Potentials differ by the square of the domain's length at most, since nothing moves farther than that.
     """
     if exponent <= STIFF_EXPONENT:
         return math.inf
-    pressure = max(length**2, 4.0 * tau * internal_slope(mean, exponent))
     highest: float = math.exp(math.log(pressure * (exponent - 1.0) / (tau * exponent)) / (exponent - 1.0))
     return highest
 
@@ -274,7 +294,7 @@ def march(
             progress.active[lane] = 1.0 if record.alive[lane] else 0.0
             if record.alive[lane] and record.warm[lane]:
                 limit = min(_WARM_ITERATIONS, max_iterations)
-        for attempt in range(2):
+        for attempt in range(3):
             begin(
                 mesh,
                 flows,
@@ -282,6 +302,7 @@ def march(
                 before,
                 record.warm if attempt == 0 else cold,
                 record.error,
+                attempt == 2,
                 values[n],
                 data,
                 state,
@@ -292,7 +313,7 @@ def march(
                 progress.iterations[lane] = 0.0
             iterate(mesh, flows, data, state, work, progress, limit, place, number)
             left = _note(mesh, flows, data, state, work, progress, record, n)
-            if left == 0 or (limit == max_iterations and not record.warm.any()):
+            if left == 0:
                 break
             limit = max_iterations
         if left > 0:

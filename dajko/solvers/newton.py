@@ -71,7 +71,7 @@ _LITTLE = 1e-6
 _MU, _STATIONARITY, _CONTINUITY = range(3)
 # Bounds of the stopping rule: on complementarity relative to mu, on stationarity relative to mu times the length of the
 # grid, on continuity relative to the tolerance times the mass, on the mass relative to the mass.
-_MU_SLACK, _STATIONARITY_SLACK, _CONTINUITY_SLACK, _MASS_SLACK = 1.5, 10.0, 3.0, 1e-10
+_MU_SLACK, _STATIONARITY_SLACK, _CONTINUITY_SLACK, _MASS_SLACK = 1.5, 10.0, 3.0, 1e-6
 
 
 @kernel
@@ -102,6 +102,7 @@ def iterate(
         if moving == 0 or iteration == max_iterations:
             break
         aim = maximum(load(data.mu, 0, number), load(data.centring, 0, number) * load(progress.mu, 0, number))
+        _aim_below_ceiling(mesh, flows, data, state, work, aim, number)
         eliminate_densities(mesh, work, state, aim, number)
         observation_columns(mesh, work, columns, number)
         if place.wide:
@@ -121,7 +122,7 @@ def iterate(
             number,
         )
         border(mesh, flows, data, state, work, columns, number)
-        advance(mesh, flows, state, work, columns, aim, load(progress.active, 0, number), number)
+        advance(mesh, flows, data, state, work, columns, aim, load(progress.active, 0, number), number)
 
 
 @kernel
@@ -183,14 +184,14 @@ def residuals(mesh: Mesh, flows: Flows, data: Data, state: State, work: Work, pr
     numbers, first, last = state.y.size // lanes, levels, (n + 1) * levels
     tau = load(flows.tau, 0, number)
     for lane in range(lanes):
-        work.wrong[lane] = 0.0
+        work.wrong[lane], work.bounded[lane] = 0.0, 0.0
     for j in range(n):
         for lane in range(lanes):
             u = work.u[j * lanes + lane]
             i = j * lanes + lane
             slope, bend = internal_slope_and_curvature(u, flows.exponent[lane])
             if flows.exponent[lane] > STIFF_EXPONENT:
-                slope, bend = _stiff_slope(mesh, flows, state, work, slope, bend, j, lane, lanes)
+                slope, bend = _stiff_slope(mesh, flows, data, state, work, slope, bend, j, lane, lanes)
             work.slope[i], work.curvature[i] = slope + flows.stiffness[lane] * u, bend + flows.stiffness[lane]
     slope_, curvature, potential, g, y, force, bend_ = (
         work.slope,
@@ -252,7 +253,8 @@ def residuals(mesh: Mesh, flows: Flows, data: Data, state: State, work: Work, pr
         mass += abs(load(level_mass, k, number))
     for o in range(numbers):
         largest = maximum(largest, abs(load(work.r3, o, number)))
-    store(progress.mu, 0, total(sums, _MU, number) * (1.0 / (n * levels)), number)
+    complementarity = total(sums, _MU, number) + load(work.bounded, 0, number)
+    store(progress.mu, 0, complementarity / load(data.pairs, 0, number), number)
     store(progress.stationarity, 0, total(sums, _STATIONARITY, number) + tau * load(work.wrong, 0, number), number)
     store(progress.continuity, 0, total(sums, _CONTINUITY, number), number)
     store(progress.mass, 0, mass, number)
@@ -261,7 +263,7 @@ def residuals(mesh: Mesh, flows: Flows, data: Data, state: State, work: Work, pr
 
 @kernel
 def _stiff_slope(
-    mesh: Mesh, flows: Flows, state: State, work: Work, slope: float, bend: float, j: int, lane: int, lanes: int
+    mesh: Mesh, flows: Flows, data: Data, state: State, work: Work, slope: float, bend: float, j: int, lane: int, lanes: int
 ) -> tuple[float, float]:
     """``U'`` and ``U''`` of a stiff power at a node for the next Newton step.
 
@@ -271,21 +273,59 @@ def _stiff_slope(
     i, exponent = j * lanes + lane, flows.exponent[lane]
     u, length = work.u[i], mesh.dx * (mesh.n - 1)
     predicted = max(state.slope[i], _LITTLE * length**2 / flows.tau[lane])
+    below, t = data.ceiling[lane] - u, state.t[i] / flows.tau[lane]
+    work.bounded[lane] += below * state.t[i]
+    if u > data.pressed[lane]:
+        work.wrong[lane] += mesh.wx[j] * u * slope
     work.lag[i] = 0.0
     if slope <= predicted:
         state.slope[i] = slope
-        return slope, bend
+        return slope + t, bend + t / below
     lag = math.log(exponent / (exponent - 1.0)) + (exponent - 1.0) * math.log(u) - math.log(predicted)
     state.slope[i], work.lag[i] = predicted, lag
     work.wrong[lane] += mesh.wx[j] * u * (slope - predicted * (1.0 + lag))
-    return predicted * (1.0 + lag), predicted * (exponent - 1.0) / u
+    return predicted * (1.0 + lag) + t, predicted * (exponent - 1.0) / u + t / below
 
 
 @kernel
-def _predict_slope(mesh: Mesh, flows: Flows, state: State, work: Work, step_rho: Any, number: Any) -> None:
-    """The slopes of stiff powers after a step, as the linearisation has them where they grow."""
+def _aim_below_ceiling(mesh: Mesh, flows: Flows, data: Data, state: State, work: Work, aim: Any, number: Any) -> None:
+    """``R1`` with the multipliers of the ceiling where the next step is to bring them."""
+    lanes = work.wrong.size
+    store(work.bounded, 0, aim, number)
+    for lane in range(lanes):
+        if flows.exponent[lane] > STIFF_EXPONENT:
+            for j in range(mesh.n):
+                i, cell = j * lanes + lane, ((j + 2) * mesh.levels - 1) * lanes + lane
+                work.r[cell] += work.bounded[lane] / (data.ceiling[lane] - work.u[i]) - state.t[i]
+
+
+@kernel
+def _falls_of_ceiling(mesh: Mesh, flows: Flows, data: Data, state: State, work: Work, aim: Any, number: Any) -> None:
+    """Relative decreases of ``ceiling - rho``, into ``bounded``, and of its multiplier, into ``wrong``."""
+    lanes = work.wrong.size
+    store(work.bounded, 0, aim, number)
+    for lane in range(lanes):
+        goal = work.bounded[lane]
+        work.bounded[lane], work.wrong[lane] = 1e-300, 1e-300
+        if flows.exponent[lane] > STIFF_EXPONENT:
+            for j in range(mesh.n):
+                i, cell = j * lanes + lane, ((j + 2) * mesh.levels - 1) * lanes + lane
+                below, t = data.ceiling[lane] - work.u[i], state.t[i]
+                relative = work.q[cell] / below
+                change = goal / below - t + t * relative
+                work.t_ceiling[i] = change
+                work.bounded[lane] = max(work.bounded[lane], relative)
+                work.wrong[lane] = max(work.wrong[lane], -change / t)
+
+
+@kernel
+def _advance_stiff(
+    mesh: Mesh, flows: Flows, state: State, work: Work, step_rho: Any, step_s: Any, number: Any
+) -> None:
+    """The slopes of stiff powers after a step, as the linearisation has them where they grow, and what bounds their densities."""
     lanes = work.wrong.size
     store(work.wrong, 0, step_rho, number)
+    store(work.bounded, 0, step_s, number)
     for lane in range(lanes):
         if flows.exponent[lane] > STIFF_EXPONENT:
             for j in range(mesh.n):
@@ -293,6 +333,7 @@ def _predict_slope(mesh: Mesh, flows: Flows, state: State, work: Work, step_rho:
                 growth = work.lag[i] + (flows.exponent[lane] - 1.0) * work.q[cell] * work.inverse[cell]
                 growth *= work.wrong[lane]
                 state.slope[i] = state.slope[i] * (1.0 + growth) if growth > 0.0 else math.inf
+                state.t[i] += work.bounded[lane] * work.t_ceiling[i]
 
 
 @kernel
@@ -424,7 +465,9 @@ def solve_dense(matrix: Array, t: Array, size: int, number: Any) -> None:
 
 
 @kernel
-def advance(mesh: Mesh, flows: Flows, state: State, work: Work, columns: int, aim: Any, active: Any, number: Any) -> None:
+def advance(
+    mesh: Mesh, flows: Flows, data: Data, state: State, work: Work, columns: int, aim: Any, active: Any, number: Any
+) -> None:
     """Recover ``d_rho`` and ``d_s``, find how far the primal and the dual step may go, and take them."""
     n, levels, nodes, entries = mesh.n, mesh.levels, mesh.nodes, step(number)
     first, last = levels, (n + 1) * levels
@@ -465,10 +508,12 @@ def advance(mesh: Mesh, flows: Flows, state: State, work: Work, columns: int, ai
         fall_rho = maximum(fall_rho, -relative)
         fall_s = maximum(fall_s, -(d_s / s))
     one = as_number(1.0, number)
-    share = active * minimum(one, _STEP_SHARE / largest_of(fall_rho, number))
-    _predict_slope(mesh, flows, state, work, share, number)
+    _falls_of_ceiling(mesh, flows, data, state, work, aim, number)
+    primal = maximum(largest_of(fall_rho, number), load(work.bounded, 0, number))
+    step_s = active * minimum(one, _STEP_SHARE / maximum(largest_of(fall_s, number), load(work.wrong, 0, number)))
+    share = active * minimum(one, _STEP_SHARE / primal)
+    _advance_stiff(mesh, flows, state, work, share, step_s, number)
     step_rho = as_group(share, number)
-    step_s = active * minimum(one, _STEP_SHARE / largest_of(fall_s, number))
     for o in range(state.y.size // (work.u.size // nodes)):
         change = step_s * load(t, o, number) / load(flows.tau, 0, number)
         store(state.y, o, load(state.y, o, number) + change, number)
