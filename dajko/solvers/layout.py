@@ -70,8 +70,11 @@ class Data(NamedTuple):
     theta: Array  # numbers
     mu: Array  # one a problem, where mu ends
     centring: Array  # one a problem, least share of mu that a Newton step aims at
+    careful: Array  # one a problem, 1 where densities and multipliers take the same step, and mu waits for R1; else 0
+    level: Array  # one a problem and class of nodes, what tau dE/drho is taken off: only differences move anything
     mass: Array  # one a problem
     size: Array  # one a problem, of what is measured
+    rounding: Array  # one a problem, of the stationarity
     ceiling: Array  # one a problem, an upper bound on the new density for stiff powers
     pressed: Array  # one a problem, the density above which that bound is felt
     pairs: Array  # one a problem, the number of bounds
@@ -202,8 +205,11 @@ def empty_data(m: Mesh, numbers: int, lanes: int) -> Data:
         theta=np.ones(numbers * lanes),
         mu=np.zeros(lanes),
         centring=np.zeros(lanes),
+        careful=np.zeros(lanes),
+        level=np.zeros(2 * lanes),
         mass=np.zeros(lanes),
         size=np.zeros(lanes),
+        rounding=np.zeros(lanes),
         ceiling=np.full(lanes, np.inf),
         pressed=np.full(lanes, np.inf),
         pairs=np.zeros(lanes),

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dajko._numba import kernel
+from dajko._numba import inline_kernel, kernel
 from dajko.energy import STIFF_EXPONENT, internal_slope
 from dajko.grid import Array
 from dajko.observation import LINEAR, MEAN, VARIANCE
@@ -33,8 +33,11 @@ _LEAST_ERROR, _MOST_ERROR = 0.004, 0.6
 _SUPPORT, _LEAST_SCALE = 1e-3, 1e-9
 # The ceiling of stiff powers in units of what a pressure may be.
 _CEILING = 100.0
-# What has not converged begins once more, with these.
-_CAREFUL_FLOOR, _CAREFUL_MU, _CAREFUL_CENTRING, _CAREFUL_REACH, _CAREFUL_CEILING = 1.0, 10.0, 0.3, 0.05, 1e6
+# What has not converged begins once more, with these, and may take so many times the iterations.
+_CAREFUL_ITERATIONS = 5
+_CAREFUL_FLOOR, _CAREFUL_MU, _CAREFUL_CENTRING, _CAREFUL_REACH, _CAREFUL_CEILING = 0.1, 10.0, 0.3, 0.05, 1e4
+# Rounding in dE/du, relative to its size and to the exponent of U.
+_ROUNDING = 1e-14
 # The range of a first potential, at most, as a share of the square of the length of the domain.
 _REACH = 0.5
 # The least share of mu that a Newton step aims at.
@@ -101,6 +104,8 @@ def begin(
             u = density[j, lane]
             start = max(u, floor * top)
             end = max(2.0 * u - before[j, lane], floor * top) if warm[lane] else start
+            if careful:
+                end = top
             first[j * lanes + lane], last[j * lanes + lane] = start, end
         length = mesh.dx * (n - 1)
         bottom, roof = math.inf, -math.inf
@@ -108,7 +113,9 @@ def begin(
             bottom = min(bottom, flows.potential[j * lanes + lane])
             roof = max(roof, flows.potential[j * lanes + lane])
         tau, exponent = flows.tau[lane], flows.exponent[lane]
-        pressure = max(length**2, tau * (roof - bottom), 4.0 * tau * internal_slope(mass / length, exponent))
+        data.size[lane] = _measure_with(mesh, flows, density, values, mass, lane, numbers, data)
+        pull = roof - bottom + _pull(mesh, density, data, numbers, lane, lanes)
+        pressure = max(length**2, tau * pull, 4.0 * tau * internal_slope(mass / length, exponent))
         highest_start = _stiff_density(tau, exponent, pressure)
         ceiling = _stiff_density(tau, exponent, (_CAREFUL_CEILING if careful else _CEILING) * pressure)
         stiff = exponent > STIFF_EXPONENT
@@ -120,23 +127,32 @@ def begin(
             if highest_start < top:
                 _level(mesh, first, highest_start, lane, lanes, parity)
                 _level(mesh, last, highest_start, lane, lanes, parity)
-        lowest, highest = math.inf, -math.inf
         for j in range(n):
-            end = last[j * lanes + lane]
-            pulled = internal_slope(end, flows.exponent[lane]) + flows.stiffness[lane] * end
-            slope = flows.tau[lane] * (pulled + flows.potential[j * lanes + lane])
+            u = max(density[j, lane], _SUPPORT * top)
+            slope_[j * lanes + lane] = _slope(flows, u, j, lane, lanes)
+        scale = max(min(_drive(mesh, density, slope_, _SUPPORT * top, lane, lanes), length**2), _LEAST_SCALE * mesh.dx**2)
+        least, largest, steepest = math.inf, -math.inf, 0.0
+        for j in range(n):
+            slope = _slope(flows, last[j * lanes + lane], j, lane, lanes)
+            least, largest, steepest = min(least, slope), max(largest, slope), max(steepest, abs(slope))
             slope_[j * lanes + lane] = slope
-            if density[j, lane] > _SUPPORT * top:
-                lowest, highest = min(lowest, slope), max(highest, slope)
-        scale = max(highest - lowest, _LEAST_SCALE * mesh.dx**2)
-        data.mu[lane] = flows.tol[lane] * mean * min(scale, length**2)
+        data.mu[lane] = flows.tol[lane] * mean * scale
         data.centring[lane] = _CAREFUL_CENTRING if careful else _CENTRING
-        data.mass[lane], work.sums[lane] = mass, mu * mean * scale
+        data.rounding[lane] = _ROUNDING * mass * (max(exponent, 1.0) * steepest + tau * pull)
+        scale = max(scale, largest - least)
+        data.mass[lane], work.sums[lane], data.careful[lane] = mass, mu * mean * scale, careful
+        for parity in range(2):
+            total = 0.0
+            for j in range(parity, n, 2):
+                total += slope_[j * lanes + lane]
+            level = total / ((n + 1 - parity) // 2)
+            data.level[parity * lanes + lane] = level
+            for j in range(parity, n, 2):
+                slope_[j * lanes + lane] -= level
         # Nothing moves farther than the domain is long: a potential that says so only keeps the first iterations short.
         reach = min(1.0, (_CAREFUL_REACH if careful else _REACH) * length**2 / scale)
         for j in range(n):
             slope_[j * lanes + lane] *= reach
-        data.size[lane] = _measure_with(mesh, flows, density, values, mass, lane, numbers, data)
     start_mu = load(work.sums, 0, number)
     for i in range((n + 1) * levels, mesh.cells):
         store(state.rho, i, as_number(1.0, number), number)
@@ -161,6 +177,45 @@ def begin(
             for j in range(n):
                 i = j * lanes + lane
                 state.t[i] = work.sums[lane] / (data.ceiling[lane] - state.rho[((j + 2) * levels - 1) * lanes + lane])
+
+
+@inline_kernel
+def _slope(flows: Flows, u: float, j: int, lane: int, lanes: int) -> float:
+    """``tau dE/drho`` at a node, without data."""
+    i = j * lanes + lane
+    pulled = internal_slope(u, flows.exponent[lane]) + flows.stiffness[lane] * u + flows.potential[i]
+    return float(flows.tau[lane] * pulled)
+
+
+@kernel
+def _drive(mesh: Mesh, density: Array, slope: Array, support: float, lane: int, lanes: int) -> float:
+    """The range of ``tau dE/drho`` over the support, and over what lies beside it and below it."""
+    lowest, highest = math.inf, -math.inf
+    for j in range(mesh.n):
+        if density[j, lane] > support:
+            here = slope[j * lanes + lane]
+            highest = max(highest, here)
+            for near in range(max(j - 2, 0), min(j + 3, mesh.n)):
+                lowest = min(lowest, slope[near * lanes + lane])
+    return highest - lowest
+
+
+@kernel
+def _pull(mesh: Mesh, density: Array, data: Data, numbers: int, lane: int, lanes: int) -> float:
+    """The range of what the data adds to ``dE/drho`` at the old density, at most."""
+    total, first = 0.0, 0.0
+    for j in range(mesh.n):
+        first += mesh.wx[j] * mesh.x[j] * density[j, lane]
+    for o in range(numbers):
+        lowest, highest, measured, at = math.inf, -math.inf, 0.0, o * lanes + lane
+        for j in range(mesh.n):
+            i = (o * mesh.nodes + j) * lanes + lane
+            row = data.row[i] - 2.0 * data.square[at] * first * mesh.x[j]
+            lowest, highest = min(lowest, row), max(highest, row)
+            measured += data.weighted_row[i] * density[j, lane]
+        misfit = measured - data.square[at] * first * first - data.value[at]
+        total += abs(misfit) / data.theta[at] * (highest - lowest)
+    return total
 
 
 @kernel
@@ -295,6 +350,10 @@ def march(
             if record.alive[lane] and record.warm[lane]:
                 limit = min(_WARM_ITERATIONS, max_iterations)
         for attempt in range(3):
+            if attempt == 1 and limit == max_iterations and not record.warm.any():
+                continue  # would be the same again
+            careful = attempt == 2
+            limit = max_iterations if attempt == 1 else _CAREFUL_ITERATIONS * max_iterations if careful else limit
             begin(
                 mesh,
                 flows,
@@ -302,7 +361,7 @@ def march(
                 before,
                 record.warm if attempt == 0 else cold,
                 record.error,
-                attempt == 2,
+                careful,
                 values[n],
                 data,
                 state,
@@ -315,7 +374,6 @@ def march(
             left = _note(mesh, flows, data, state, work, progress, record, n)
             if left == 0:
                 break
-            limit = max_iterations
         if left > 0:
             return n
         for lane in range(lanes):
@@ -377,7 +435,7 @@ def _transport(mesh: Mesh, state: State, work: Work, density: Array, lane: int, 
                 for p in (left, right):
                     if 0 <= p < n and density[p, lane] > 0.0 and missing > 0.0:
                         taken = min(missing, mesh.wx[p] * density[p, lane])
-                        density[p, lane] -= taken / mesh.wx[p]
+                        density[p, lane] = max(density[p, lane] - taken / mesh.wx[p], 0.0)
                         missing -= taken
                 if missing <= 0.0:
                     break

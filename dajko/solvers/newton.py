@@ -67,6 +67,10 @@ from dajko.solvers.sums import accumulate, dot, total
 _STEP_SHARE = 0.99
 # A slope of a stiff power, times tau, that is small beside the square of the domain's length.
 _LITTLE = 1e-6
+# Careful steps keep mu above this share of the mean of rho |R1|.
+_WAITING = 0.1
+# How many times longer one of the two steps may be than the other, if they are careful.
+_APART = 1e9
 # The partial sums of the stopping rule.
 _MU, _STATIONARITY, _CONTINUITY = range(3)
 # Bounds of the stopping rule: on complementarity relative to mu, on stationarity relative to mu times the length of the
@@ -94,7 +98,7 @@ def iterate(
         moving = 0
         for lane in range(lanes):
             if progress.active[lane] > 0.0:
-                if _has_converged(mesh, flows, data, progress, lane):
+                if _has_converged(mesh, flows, data, state, work, progress, lane):
                     progress.active[lane] = 0.0
                 else:
                     moving += 1
@@ -102,6 +106,9 @@ def iterate(
         if moving == 0 or iteration == max_iterations:
             break
         aim = maximum(load(data.mu, 0, number), load(data.centring, 0, number) * load(progress.mu, 0, number))
+        waiting = load(progress.stationarity, 0, number) * (_WAITING / (mesh.dx * mesh.n))
+        waiting = minimum(waiting, load(progress.mu, 0, number))
+        aim = maximum(aim, load(data.careful, 0, number) * waiting)
         _aim_below_ceiling(mesh, flows, data, state, work, aim, number)
         eliminate_densities(mesh, work, state, aim, number)
         observation_columns(mesh, work, columns, number)
@@ -126,16 +133,35 @@ def iterate(
 
 
 @kernel
-def _has_converged(mesh: Mesh, flows: Flows, data: Data, progress: Progress, lane: int) -> bool:
+def _has_converged(
+    mesh: Mesh, flows: Flows, data: Data, state: State, work: Work, progress: Progress, lane: int
+) -> bool:
     """The stopping rule; notes the residuals relative to their bounds, and the largest of them."""
     tol, mass, mu, found = flows.tol[lane], data.mass[lane], data.mu[lane], progress.relative
     found[lane, 0] = progress.mu[lane] / (_MU_SLACK * mu)
-    found[lane, 1] = progress.stationarity[lane] / (_STATIONARITY_SLACK * mu * mesh.dx * mesh.n)
+    allowed = _STATIONARITY_SLACK * mu * mesh.dx * mesh.n + data.rounding[lane]
+    found[lane, 1] = progress.stationarity[lane] / allowed
     found[lane, 2] = progress.continuity[lane] / (_CONTINUITY_SLACK * tol * mass)
     found[lane, 3] = progress.mass[lane] / (_MASS_SLACK * mass)
     found[lane, 4] = progress.data[lane] / (tol * data.size[lane])
+    if found[lane].max() <= 1.0:
+        moved = _stationarity_moved(mesh, state, work, lane, progress.mu.size)
+        found[lane, 1] = (progress.stationarity[lane] + moved) / allowed
     progress.largest[lane] = found[lane].max()
     return bool(progress.largest[lane] <= 1.0)
+
+
+@kernel
+def _stationarity_moved(mesh: Mesh, state: State, work: Work, lane: int, lanes: int) -> float:
+    """By how much ``R1`` changes when a step ends with the density of its own fluxes: ``sum rho tau U'' |sum R2|``."""
+    changed = 0.0
+    for j in range(mesh.n):
+        moved = 0.0
+        for i in range((j + 1) * mesh.levels, (j + 2) * mesh.levels):
+            moved += work.q[i * lanes + lane]
+        last = ((j + 2) * mesh.levels - 1) * lanes + lane
+        changed += state.rho[last] * work.bend[last] * abs(moved)
+    return changed
 
 
 @kernel
@@ -206,7 +232,7 @@ def residuals(mesh: Mesh, flows: Flows, data: Data, state: State, work: Work, pr
         pulled = load(slope_, j, number) + load(potential, j, number)
         for o in range(numbers):
             pulled += load(g, o * nodes + j, number) * load(y, o, number)
-        store(force, (j + 2) * levels - 1, tau * pulled, number)
+        store(force, (j + 2) * levels - 1, tau * pulled - load(data.level, j % 2, number), number)
         store(bend_, (j + 2) * levels - 1, tau * load(curvature, j, number), number)
     rho_, s_, phi, v_, flux = state.rho, state.s, state.phi, work.v, work.flux
     speed, time, space, inside, after_first, before_last = (
@@ -512,6 +538,9 @@ def advance(
     primal = maximum(largest_of(fall_rho, number), load(work.bounded, 0, number))
     step_s = active * minimum(one, _STEP_SHARE / maximum(largest_of(fall_s, number), load(work.wrong, 0, number)))
     share = active * minimum(one, _STEP_SHARE / primal)
+    careful, common = load(data.careful, 0, number), minimum(share, step_s)
+    share = share + careful * (minimum(share, _APART * common) - share)
+    step_s = step_s + careful * (minimum(step_s, _APART * common) - step_s)
     _advance_stiff(mesh, flows, state, work, share, step_s, number)
     step_rho = as_group(share, number)
     for o in range(state.y.size // (work.u.size // nodes)):
