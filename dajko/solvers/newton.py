@@ -145,23 +145,31 @@ def _has_converged(
     found[lane, 3] = progress.mass[lane] / (_MASS_SLACK * mass)
     found[lane, 4] = progress.data[lane] / (tol * data.size[lane])
     if found[lane].max() <= 1.0:
-        moved = _stationarity_moved(mesh, state, work, lane, progress.mu.size)
+        moved = _cost_of_transport(mesh, state, work, lane, progress.mu.size)
         found[lane, 1] = (progress.stationarity[lane] + moved) / allowed
     progress.largest[lane] = found[lane].max()
     return bool(progress.largest[lane] <= 1.0)
 
 
 @kernel
-def _stationarity_moved(mesh: Mesh, state: State, work: Work, lane: int, lanes: int) -> float:
-    """By how much ``R1`` changes when a step ends with the density of its own fluxes: ``sum rho tau U'' |sum R2|``."""
-    changed = 0.0
-    for j in range(mesh.n):
-        moved = 0.0
-        for i in range((j + 1) * mesh.levels, (j + 2) * mesh.levels):
-            moved += work.q[i * lanes + lane]
-        last = ((j + 2) * mesh.levels - 1) * lanes + lane
-        changed += state.rho[last] * work.bend[last] * abs(moved)
-    return changed
+def _cost_of_transport(mesh: Mesh, state: State, work: Work, lane: int, lanes: int) -> float:
+    """What ending a step with the density of its own fluxes may cost: ``sum (|phi| + rho tau U'') |sum R2|``.
+
+    The potential counts less its mean over the density: the masses of even and of odd nodes do not change.
+    """
+    cost = 0.0
+    for parity in range(2):
+        mass, mean = 0.0, 0.0
+        for j in range(parity, mesh.n, 2):
+            last = ((j + 2) * mesh.levels - 1) * lanes + lane
+            mass += mesh.wx[j] * state.rho[last]
+            mean += mesh.wx[j] * state.rho[last] * state.phi[last]
+        for j in range(parity, mesh.n, 2):
+            last, moved = ((j + 2) * mesh.levels - 1) * lanes + lane, 0.0
+            for i in range((j + 1) * mesh.levels, (j + 2) * mesh.levels):
+                moved += work.q[i * lanes + lane]
+            cost += (abs(state.phi[last] - mean / mass) + state.rho[last] * work.bend[last]) * abs(moved)
+    return cost
 
 
 @kernel
