@@ -9,7 +9,18 @@ import numpy as np
 
 from dajko.energy import DoubleWell, Energy, Entropy, Linear, PorousMedium, Quadratic
 from dajko.grid import Array, Grid
-from dajko.observation import DataTerm, Expectation, IntervalMasses, Mass, Mean, Observation, Sensors, Spread, Variance, measure
+from dajko.observation import (
+    DataTerm,
+    Expectation,
+    IntervalMasses,
+    Mass,
+    Mean,
+    Observation,
+    Sensors,
+    Spread,
+    Variance,
+    measure,
+)
 from dajko.solvers import Problem
 
 # Exponents of the porous medium; 1 stands for the entropy, 0 for no internal energy.

@@ -74,6 +74,10 @@ class Data(NamedTuple):
     level: Array  # one a problem and class of nodes, what tau dE/drho is taken off: only differences move anything
     mass: Array  # one a problem
     size: Array  # one a problem, of what is measured
+    tol: Array  # one a problem, the tolerance; smaller where the objective would rise
+    tightened: Array  # one a problem, how often it has become smaller
+    objective: Array  # one a problem, E_h of the old density
+    objective_size: Array  # one a problem, of its terms
     rounding: Array  # one a problem, of the stationarity
     ceiling: Array  # one a problem, an upper bound on the new density for stiff powers
     pressed: Array  # one a problem, the density above which that bound is felt
@@ -108,13 +112,22 @@ class Work(NamedTuple):
     car: Array  # cells
     pull: Array  # cells, sum_i g_i t_i at the last level
     sides: Array  # right-hand side and columns, cells each; then what solves them
+    first: Array  # nodes, the density from which the path of a start leads
+    last: Array  # nodes, the density to which it leads
+    start_mu: Array  # one a problem, rho s of a start
     u: Array  # nodes, the density at the last level
+    end: Array  # nodes, the density that the step ends with
     slope: Array  # nodes, U'
     curvature: Array  # nodes, U''
     lag: Array  # nodes, logarithm of U' over its prediction, for stiff powers
-    t_ceiling: Array  # nodes, d_t
+    d_t: Array  # nodes
     wrong: Array  # one a problem, what the prediction leaves out of the stationarity
-    bounded: Array  # one a problem, mean of (ceiling - rho) t, or how far a step may go
+    bounded: Array  # one a problem, sum of (ceiling - rho) t
+    aim: Array  # one a problem, the mu that a step aims at
+    fall_rho: Array  # one a problem, largest relative decrease of ceiling - rho in a step
+    fall_t: Array  # one a problem, largest relative decrease of t
+    step_rho: Array  # one a problem, how far a step goes in the densities
+    step_t: Array  # one a problem, how far it goes in the multipliers
     g: Array  # columns of nodes, gradients of the observations
     weighted: Array  # columns of nodes, wx g / d
     along: Array  # columns + 1 of nodes, g - l . column, and r - l . d_phi
@@ -209,6 +222,10 @@ def empty_data(m: Mesh, numbers: int, lanes: int) -> Data:
         level=np.zeros(2 * lanes),
         mass=np.zeros(lanes),
         size=np.zeros(lanes),
+        tol=np.zeros(lanes),
+        tightened=np.zeros(lanes),
+        objective=np.zeros(lanes),
+        objective_size=np.zeros(lanes),
         rounding=np.zeros(lanes),
         ceiling=np.full(lanes, np.inf),
         pressed=np.full(lanes, np.inf),
@@ -240,13 +257,22 @@ def work_space(m: Mesh, columns: int, number: Any) -> Work:
     return Work(
         **{name: np.zeros(cells) for name in names},
         sides=np.zeros((1 + columns) * cells),
+        first=np.zeros(nodes),
+        last=np.zeros(nodes),
+        start_mu=np.zeros(lanes),
         u=np.zeros(nodes),
+        end=np.zeros(nodes),
         slope=np.zeros(nodes),
         curvature=np.zeros(nodes),
         lag=np.zeros(nodes),
-        t_ceiling=np.zeros(nodes),
+        d_t=np.zeros(nodes),
         wrong=np.zeros(lanes),
         bounded=np.zeros(lanes),
+        aim=np.zeros(lanes),
+        fall_rho=np.zeros(lanes),
+        fall_t=np.zeros(lanes),
+        step_rho=np.zeros(lanes),
+        step_t=np.zeros(lanes),
         g=np.zeros(columns * nodes),
         weighted=np.zeros(columns * nodes),
         along=np.zeros((1 + columns) * nodes),

@@ -176,4 +176,6 @@ def descend(problem: Problem, solve: ConvexSolver, tol: float) -> Step:
             break
     assert step is not None
     message = f"{count} convex steps, {iterations} iterations: {status.message}"
-    return replace(step, path=path, status=status, iterations=iterations, message=message, potential=potential, transported=transported)
+    return replace(
+        step, path=path, status=status, iterations=iterations, message=message, potential=potential, transported=transported
+    )

@@ -61,21 +61,16 @@ from dajko.solvers.lanes import (
 )
 from dajko.solvers.layout import Data, Flows, Mesh, Progress, State, Work
 from dajko.solvers.panels import NARROW, WIDE, Layout, eliminate, substitute
+from dajko.solvers.stiff import advance_stiff, aim_below_ceiling, falls_of_ceiling, stiff_slope
+from dajko.solvers.stopping import has_converged
 from dajko.solvers.sums import accumulate, dot, total
 
 # How far a Newton step may go towards the boundary of rho > 0 and s > 0.
 _STEP_SHARE = 0.99
-# A slope of a stiff power, times tau, that is small beside the square of the domain's length.
-_LITTLE = 1e-6
 # Careful steps keep mu above this share of the mean of rho |R1|.
 _WAITING = 0.1
-# How many times longer one of the two steps may be than the other, if they are careful.
-_APART = 1e9
 # The partial sums of the stopping rule.
 _MU, _STATIONARITY, _CONTINUITY = range(3)
-# Bounds of the stopping rule: on complementarity relative to mu, on stationarity relative to mu times the length of the
-# grid, on continuity relative to the tolerance times the mass, on the mass relative to the mass.
-_MU_SLACK, _STATIONARITY_SLACK, _CONTINUITY_SLACK, _MASS_SLACK = 1.5, 10.0, 3.0, 1e-6
 
 
 @kernel
@@ -98,7 +93,7 @@ def iterate(
         moving = 0
         for lane in range(lanes):
             if progress.active[lane] > 0.0:
-                if _has_converged(mesh, flows, data, state, work, progress, lane):
+                if has_converged(mesh, flows, data, state, work, progress, lane):
                     progress.active[lane] = 0.0
                 else:
                     moving += 1
@@ -109,7 +104,7 @@ def iterate(
         waiting = load(progress.stationarity, 0, number) * (_WAITING / (mesh.dx * mesh.n))
         waiting = minimum(waiting, load(progress.mu, 0, number))
         aim = maximum(aim, load(data.careful, 0, number) * waiting)
-        _aim_below_ceiling(mesh, flows, data, state, work, aim, number)
+        aim_below_ceiling(mesh, flows, data, state, work, aim, number)
         eliminate_densities(mesh, work, state, aim, number)
         observation_columns(mesh, work, columns, number)
         if place.wide:
@@ -130,46 +125,6 @@ def iterate(
         )
         border(mesh, flows, data, state, work, columns, number)
         advance(mesh, flows, data, state, work, columns, aim, load(progress.active, 0, number), number)
-
-
-@kernel
-def _has_converged(
-    mesh: Mesh, flows: Flows, data: Data, state: State, work: Work, progress: Progress, lane: int
-) -> bool:
-    """The stopping rule; notes the residuals relative to their bounds, and the largest of them."""
-    tol, mass, mu, found = flows.tol[lane], data.mass[lane], data.mu[lane], progress.relative
-    found[lane, 0] = progress.mu[lane] / (_MU_SLACK * mu)
-    allowed = _STATIONARITY_SLACK * mu * mesh.dx * mesh.n + data.rounding[lane]
-    found[lane, 1] = progress.stationarity[lane] / allowed
-    found[lane, 2] = progress.continuity[lane] / (_CONTINUITY_SLACK * tol * mass)
-    found[lane, 3] = progress.mass[lane] / (_MASS_SLACK * mass)
-    found[lane, 4] = progress.data[lane] / (tol * data.size[lane])
-    if found[lane].max() <= 1.0:
-        moved = _cost_of_transport(mesh, state, work, lane, progress.mu.size)
-        found[lane, 1] = (progress.stationarity[lane] + moved) / allowed
-    progress.largest[lane] = found[lane].max()
-    return bool(progress.largest[lane] <= 1.0)
-
-
-@kernel
-def _cost_of_transport(mesh: Mesh, state: State, work: Work, lane: int, lanes: int) -> float:
-    """What ending a step with the density of its own fluxes may cost: ``sum (|phi| + rho tau U'') |sum R2|``.
-
-    The potential counts less its mean over the density: the masses of even and of odd nodes do not change.
-    """
-    cost = 0.0
-    for parity in range(2):
-        mass, mean = 0.0, 0.0
-        for j in range(parity, mesh.n, 2):
-            last = ((j + 2) * mesh.levels - 1) * lanes + lane
-            mass += mesh.wx[j] * state.rho[last]
-            mean += mesh.wx[j] * state.rho[last] * state.phi[last]
-        for j in range(parity, mesh.n, 2):
-            last, moved = ((j + 2) * mesh.levels - 1) * lanes + lane, 0.0
-            for i in range((j + 1) * mesh.levels, (j + 2) * mesh.levels):
-                moved += work.q[i * lanes + lane]
-            cost += (abs(state.phi[last] - mean / mass) + state.rho[last] * work.bend[last]) * abs(moved)
-    return cost
 
 
 @kernel
@@ -225,7 +180,7 @@ def residuals(mesh: Mesh, flows: Flows, data: Data, state: State, work: Work, pr
             i = j * lanes + lane
             slope, bend = internal_slope_and_curvature(u, flows.exponent[lane])
             if flows.exponent[lane] > STIFF_EXPONENT:
-                slope, bend = _stiff_slope(mesh, flows, data, state, work, slope, bend, j, lane, lanes)
+                slope, bend = stiff_slope(mesh, flows, data, state, work, slope, bend, j, lane, lanes)
             work.slope[i], work.curvature[i] = slope + flows.stiffness[lane] * u, bend + flows.stiffness[lane]
     slope_, curvature, potential, g, y, force, bend_ = (
         work.slope,
@@ -293,81 +248,6 @@ def residuals(mesh: Mesh, flows: Flows, data: Data, state: State, work: Work, pr
     store(progress.continuity, 0, total(sums, _CONTINUITY, number), number)
     store(progress.mass, 0, mass, number)
     store(progress.data, 0, largest, number)
-
-
-@kernel
-def _stiff_slope(
-    mesh: Mesh, flows: Flows, data: Data, state: State, work: Work, slope: float, bend: float, j: int, lane: int, lanes: int
-) -> tuple[float, float]:
-    """``U'`` and ``U''`` of a stiff power at a node for the next Newton step.
-
-    Where the density has grown, ``U'`` may have outgrown its linearisation by any factor. The slope is then an unknown of its
-    own, with the equation ``log slope = log U'``; its linearisation takes the place of ``U'``.
-    """
-    i, exponent = j * lanes + lane, flows.exponent[lane]
-    u, length = work.u[i], mesh.dx * (mesh.n - 1)
-    predicted = max(state.slope[i], _LITTLE * length**2 / flows.tau[lane])
-    below, t = data.ceiling[lane] - u, state.t[i] / flows.tau[lane]
-    work.bounded[lane] += below * state.t[i]
-    if u > data.pressed[lane]:
-        work.wrong[lane] += mesh.wx[j] * u * slope
-    work.lag[i] = 0.0
-    if slope <= predicted:
-        state.slope[i] = slope
-        return slope + t, bend + t / below
-    lag = math.log(exponent / (exponent - 1.0)) + (exponent - 1.0) * math.log(u) - math.log(predicted)
-    state.slope[i], work.lag[i] = predicted, lag
-    work.wrong[lane] += mesh.wx[j] * u * (slope - predicted * (1.0 + lag))
-    return predicted * (1.0 + lag) + t, predicted * (exponent - 1.0) / u + t / below
-
-
-@kernel
-def _aim_below_ceiling(mesh: Mesh, flows: Flows, data: Data, state: State, work: Work, aim: Any, number: Any) -> None:
-    """``R1`` with the multipliers of the ceiling where the next step is to bring them."""
-    lanes = work.wrong.size
-    store(work.bounded, 0, aim, number)
-    for lane in range(lanes):
-        if flows.exponent[lane] > STIFF_EXPONENT:
-            for j in range(mesh.n):
-                i, cell = j * lanes + lane, ((j + 2) * mesh.levels - 1) * lanes + lane
-                work.r[cell] += work.bounded[lane] / (data.ceiling[lane] - work.u[i]) - state.t[i]
-
-
-@kernel
-def _falls_of_ceiling(mesh: Mesh, flows: Flows, data: Data, state: State, work: Work, aim: Any, number: Any) -> None:
-    """Relative decreases of ``ceiling - rho``, into ``bounded``, and of its multiplier, into ``wrong``."""
-    lanes = work.wrong.size
-    store(work.bounded, 0, aim, number)
-    for lane in range(lanes):
-        goal = work.bounded[lane]
-        work.bounded[lane], work.wrong[lane] = 1e-300, 1e-300
-        if flows.exponent[lane] > STIFF_EXPONENT:
-            for j in range(mesh.n):
-                i, cell = j * lanes + lane, ((j + 2) * mesh.levels - 1) * lanes + lane
-                below, t = data.ceiling[lane] - work.u[i], state.t[i]
-                relative = work.q[cell] / below
-                change = goal / below - t + t * relative
-                work.t_ceiling[i] = change
-                work.bounded[lane] = max(work.bounded[lane], relative)
-                work.wrong[lane] = max(work.wrong[lane], -change / t)
-
-
-@kernel
-def _advance_stiff(
-    mesh: Mesh, flows: Flows, state: State, work: Work, step_rho: Any, step_s: Any, number: Any
-) -> None:
-    """The slopes of stiff powers after a step, as the linearisation has them where they grow, and what bounds their densities."""
-    lanes = work.wrong.size
-    store(work.wrong, 0, step_rho, number)
-    store(work.bounded, 0, step_s, number)
-    for lane in range(lanes):
-        if flows.exponent[lane] > STIFF_EXPONENT:
-            for j in range(mesh.n):
-                i, cell = j * lanes + lane, ((j + 2) * mesh.levels - 1) * lanes + lane
-                growth = work.lag[i] + (flows.exponent[lane] - 1.0) * work.q[cell] * work.inverse[cell]
-                growth *= work.wrong[lane]
-                state.slope[i] = state.slope[i] * (1.0 + growth) if growth > 0.0 else math.inf
-                state.t[i] += work.bounded[lane] * work.t_ceiling[i]
 
 
 @kernel
@@ -542,14 +422,11 @@ def advance(
         fall_rho = maximum(fall_rho, -relative)
         fall_s = maximum(fall_s, -(d_s / s))
     one = as_number(1.0, number)
-    _falls_of_ceiling(mesh, flows, data, state, work, aim, number)
-    primal = maximum(largest_of(fall_rho, number), load(work.bounded, 0, number))
-    step_s = active * minimum(one, _STEP_SHARE / maximum(largest_of(fall_s, number), load(work.wrong, 0, number)))
+    falls_of_ceiling(mesh, flows, data, state, work)
+    primal = maximum(largest_of(fall_rho, number), load(work.fall_rho, 0, number))
+    step_s = active * minimum(one, _STEP_SHARE / maximum(largest_of(fall_s, number), load(work.fall_t, 0, number)))
     share = active * minimum(one, _STEP_SHARE / primal)
-    careful, common = load(data.careful, 0, number), minimum(share, step_s)
-    share = share + careful * (minimum(share, _APART * common) - share)
-    step_s = step_s + careful * (minimum(step_s, _APART * common) - step_s)
-    _advance_stiff(mesh, flows, state, work, share, step_s, number)
+    advance_stiff(mesh, flows, state, work, share, step_s, number)
     step_rho = as_group(share, number)
     for o in range(state.y.size // (work.u.size // nodes)):
         change = step_s * load(t, o, number) / load(flows.tau, 0, number)
