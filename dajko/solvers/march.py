@@ -92,11 +92,11 @@ def march(
             left = _note(mesh, flows, data, state, work, progress, record, n)
             if left == 0:
                 break
-        if left > 0:
-            return n
         for lane in range(lanes):
             record.error[lane] = prediction_error(mesh, record.density[n + 1], density, before, record.warm[lane], lane)
             record.warm[lane] = record.alive[lane]
+        if left > 0:
+            return n
     return steps
 
 
