@@ -111,4 +111,5 @@ def _judged(found: dict[str, Any] | Exception) -> CellResult:
     status = Status(int(found["status"]))
     if status.usable:
         return CellResult(found)
-    return CellResult(found, _KINDS[status], f"step {int(np.argmax(found['step_status'] == status))}: {status.message}")
+    step = int(np.argmax(found["step_status"] == status))
+    return CellResult(found, _KINDS[status], f"step {step}: {found['messages'].get(step) or status.message}")

@@ -242,8 +242,8 @@ def simulate_many(experiments: Sequence[Experiment], generators: Sequence[np.ran
     Returns
     -------
     list of dict
-        The variables of the store for each cell, with the time along the first axis. The time in the solver is shared out
-        evenly.
+        The variables of the store for each cell, with the time along the first axis, and ``messages``, what steps that
+        failed say by their number. The time in the solver is shared out evenly.
     """
     data = [e.data(generator) for e, generator in zip(experiments, generators, strict=True)]
     flows = [
@@ -272,6 +272,7 @@ def simulate_many(experiments: Sequence[Experiment], generators: Sequence[np.ran
             "step_status": run.status,
             "solve_time": seconds,
             "status": run.worst_status,
+            "messages": run.messages,
             **(check.values if "optimality" in e.diagnostics else {}),
         }
         for e, values, run, check in zip(experiments, data, runs, checks, strict=True)

@@ -311,7 +311,7 @@ def test_interactions(built, config, expected):
     """The same names and defaults in YAML as in Python."""
     e = built({"model.energy.interaction": config})
     if expected is None:
-        assert e.energy.interaction == config["values"]
+        np.testing.assert_array_equal(e.energy.interaction, config["values"])
     else:
         assert e.energy.interaction == expected
     assert e.energy.interaction_on(e.grid).matrix.shape == (11, 11)
