@@ -94,8 +94,10 @@ def description(plan: Plan) -> dict[str, Any]:
 def _parts(plan: Plan, old: CellStore | None) -> list[_Part]:
     planned = {plan.shape(group.points[0]): group for group in plan.groups}
     there = [old.shape(i) for i in range(len(old.groups))] if old else []
-    known = [_Part(planned.get(shape), i, shape) for i, shape in enumerate(there)]
-    return known + [_Part(group, None, shape) for shape, group in planned.items() if shape not in there]
+    named = {shape.written: group for shape, group in planned.items()}
+    known = [_Part(named.get(shape.written), i, shape) for i, shape in enumerate(there)]
+    taken = {shape.written for shape in there}
+    return known + [_Part(group, None, shape) for shape, group in planned.items() if shape.written not in taken]
 
 
 def _name(number: int, part: _Part, plan: Plan, old: CellStore | None) -> str:

@@ -18,7 +18,7 @@ import numpy as np
 from dajko.errors import InputError
 from dajko.study.config import NOT_SWEPT, StudyConfig
 from dajko.study.plan import Group, Plan, Shape, operator_labels, shape_key, value_at
-from dajko.study.sweep import Axis, dimension_name, section_of
+from dajko.study.sweep import Axis, dimension_name, section_of, written
 from dajko.study.variation import DistributionConfig
 
 __all__ = [
@@ -123,7 +123,8 @@ def label(value: Any) -> str:
 
 
 def _values(given: Any) -> list[Any]:
-    return list(given) if isinstance(given, list) else list(given.values())
+    """The values, numbers as a person would write them; what stands inside lists and mappings stays as it is."""
+    return [written(v) if isinstance(v, float) else v for v in (given if isinstance(given, list) else given.values())]
 
 
 def _check_distinct(values: list[Any], where: str) -> None:
@@ -137,12 +138,14 @@ def _check_distinct(values: list[Any], where: str) -> None:
 
 
 def _as_floats(value: Any) -> Any:
-    """The value with 1 and 1.0 written alike."""
+    """The value with 1 and 1.0 written alike, and numbers as a person would write them."""
     if isinstance(value, list | tuple):
         return [_as_floats(v) for v in value]
     if isinstance(value, dict):
         return {str(k): _as_floats(v) for k, v in value.items()}
-    return float(value) if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**53 else value
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**53:
+        return float(value)
+    return written(value) if isinstance(value, float) else value
 
 
 def _check_independent(keys: list[str], prefix: str) -> None:
@@ -182,7 +185,7 @@ def _with_limits(axes: list[Axis], study: StudyConfig, prefix: str) -> list[Axis
 
 def data_only_theta(study: StudyConfig) -> float:
     """The theta that stands for the limit theta -> 0, in which the flow meets the data."""
-    return DATA_ONLY_SHARE * study.time.tau
+    return written(DATA_ONLY_SHARE * study.time.tau)
 
 
 def _check_key(study: StudyConfig, key: str, where: str) -> None:

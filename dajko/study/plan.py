@@ -22,7 +22,7 @@ from dajko.errors import InputError
 from dajko.study.config import StudyConfig
 from dajko.study.parse import parse
 from dajko.study.seeds import draw, generator, noise_key, perturbation_key
-from dajko.study.sweep import Axis, Lazy, Sweep, section_of
+from dajko.study.sweep import Axis, Lazy, Sweep, section_of, written
 from dajko.study.variation import DistributionConfig
 
 # Checked sections that a plan keeps.
@@ -38,6 +38,11 @@ class Shape(NamedTuple):
     tau: float
     steps: int
     operators: str  # as JSON
+
+    @property
+    def written(self) -> Shape:
+        """The shape with numbers as a person would write them: shapes that agree in it are one."""
+        return self._replace(left=written(self.left), right=written(self.right), tau=written(self.tau))
 
     @property
     def labels(self) -> list[str]:

@@ -160,10 +160,11 @@ def _run(path: str, group: int, number: int) -> dict[str, Any]:
     known = work_of(path, store.hash)
     point, member = known.cell(group, number)
     setting = store.settings[int(np.asarray(store.array(group, "setting")[number]))]
-    (result,) = run_cells(known.plan, [(point, member)], setting)
+    own = known.own_values(group, number)
+    (result,) = run_cells(known.plan, [(point, member)], setting, [own])
     found: dict[str, Any] = {"row": result.row, "message": result.message, "steps": []}
     if "step_status" in result.row:
-        experiment = build(known.plan.cell_study(point, member, setting), f"studies.{known.plan.name}")
+        experiment = build(known.plan.cell_study(point, member, {**own, **setting}), f"studies.{known.plan.name}")
         found |= _diagnose(experiment, known.plan.noise_generator(member))
     return found
 

@@ -95,7 +95,7 @@ def test_whole_mappings_can_be_swept(plan):
 
 def test_limits_put_both_ends_around_the_sweep(plan):
     p = plan({"sweep": {"noise.level": [0.0, 0.1], "theta": [1e-3, 1e-2]}, "limits": True, "time.tau": 4e-4})
-    thetas = [1e-3 * 4e-4, 1e-3, 1e-2, math.inf]  # a thousandth of tau, and no data at all
+    thetas = [4e-7, 1e-3, 1e-2, math.inf]  # a thousandth of tau, and no data at all
     assert [(q["noise.level"], q["theta"]) for q in p.points] == list(itertools.product([0.0, 0.1], thetas))
 
 
