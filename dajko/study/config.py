@@ -19,6 +19,7 @@ from dajko.study.ingredients import (
     NoiseConfig,
     NonNegative,
     ObservationsConfig,
+    PathText,
     PositiveWhole,
     SolverConfig,
     Strict,
@@ -97,4 +98,4 @@ class StudyFile(Strict):
 
     studies: Annotated[dict[StudyName, StudyConfig], Field(min_length=1)]
     cluster: ClusterConfig = LocalCluster()
-    results: str = Field("results", min_length=1, description="Directory that the stores and reports go to.")
+    results: PathText = Field("results", description="Directory that the stores and reports go to.")

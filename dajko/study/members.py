@@ -17,7 +17,7 @@ import numpy as np
 
 from dajko.errors import InputError
 from dajko.study.config import NOT_SWEPT, StudyConfig
-from dajko.study.plan import Group, Plan, Shape, operator_labels, shape_key, value_at
+from dajko.study.plan import Group, Plan, Shape, choice_swept, is_choice, operator_labels, shape_key, value_at
 from dajko.study.sweep import Axis, dimension_name, section_of, written
 from dajko.study.variation import DistributionConfig
 
@@ -58,6 +58,8 @@ def make_plan(name: str, study: StudyConfig) -> Plan:
     # Sections are checked each for itself: a point is valid if all its sections are. The first that is not is named.
     for point in sorted({bad for section in StudyConfig.model_fields for bad in _first_bad(plan, section)}):
         _ = plan.studies[point]
+    for key in (key for axis in plan.axes for key in axis.keys if is_choice(study, key)):
+        _check_choice(plan, key)
     for key in plan.perturbed_keys:
         where = f"studies.{name}.ensemble.perturbations.{key}"
         if any(key in axis.keys for axis in plan.axes):
@@ -103,6 +105,19 @@ def known_plan(name: str, study: StudyConfig) -> Plan:
     if cells > _MOST_CELLS:
         raise InputError(f"{prefix}: must have at most {_MOST_CELLS} cells, points times members, got {cells}")
     return Plan(name, study, tuple(axes))
+
+
+def _check_choice(plan: Plan, key: str) -> None:
+    """Refuse a sweep over a kind, say, that would give one kind the defaults of another."""
+    above, _, last = key.rpartition(".")
+
+    def defaults(study: StudyConfig) -> dict[str, Any]:
+        fields = type(value_at(study, above)).model_fields
+        return {name: field.get_default() for name, field in fields.items() if name != last}
+
+    points = plan.sweep.distinct(section_of(key))[0].tolist()
+    if any(defaults(plan.studies[point]) != defaults(plan.study) for point in points):
+        raise choice_swept(plan, key)
 
 
 def _first_bad(plan: Plan, section: str) -> list[int]:
