@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from dajko.study.clusters import ClusterConfig, LocalCluster
 from dajko.study.ingredients import (
@@ -62,10 +64,12 @@ class StudyConfig(Strict):
     model: ModelConfig
     grid: GridConfig
     time: TimeConfig
-    observations: ObservationsConfig
+    observations: ObservationsConfig = ObservationsConfig()
     noise: NoiseConfig = NoiseConfig()
     theta: Annotated[float, Field(gt=0, allow_inf_nan=True)] = Field(
-        description="Weight of the data term, as in section 4.2 of the paper; .inf switches the data off."
+        math.inf,
+        description="Weight of the data term, as in section 4.2 of the paper; .inf switches the data off. "
+        "Without observations it may be left out.",
     )
     solver: SolverConfig = InteriorPointConfig()
     sweep: dict[str, Values] = Field(default_factory=dict, description="Dotted keys and their values; all combinations.")
@@ -76,6 +80,15 @@ class StudyConfig(Strict):
     block: PositiveWhole | None = Field(None, description="Cells in one task and one chunk; estimated by default.")
     slabs: PositiveWhole = Field(1, description="Snakemake jobs that share the study.")
     report: ReportConfig = ReportConfig()
+
+    @model_validator(mode="after")
+    def _data_have_a_weight(self) -> StudyConfig:
+        written = self.model_fields_set
+        if self.observations.operators and "theta" not in {*written, *self.sweep, *self.zip}:
+            raise PydanticCustomError(
+                "missing_key", "is missing; .inf records the measurements and does not use them", {"key": "theta"}
+            )
+        return self
 
 
 # Keys that say how a study is run or shown, not what it computes: they may change without a cell being computed again.

@@ -122,13 +122,15 @@ def _create_group(target: zarr.Group, plan: Plan, part: _Part, code: str, keys: 
     times, nodes = shape.tau * np.arange(shape.steps + 1), np.linspace(shape.left, shape.right, shape.nx + 1)
     coordinate(target, TIME, (TIME,), times, {"long_name": "time", "units": "1"})
     coordinate(target, X, (X,), nodes, {"long_name": "position", "units": "1"})
-    categories(target, OBSERVATION, OBSERVATION, shape.labels, "what is measured")
+    if shape.labels:
+        categories(target, OBSERVATION, OBSERVATION, shape.labels, "what is measured")
     columns.write(target)
 
 
 def _create_variables(target: zarr.Group, plan: Plan, part: _Part, cells: int, block: int | None, keys: list[str]) -> None:
     sizes = {TIME: part.shape.steps + 1, X: part.shape.nx + 1, OBSERVATION: len(part.shape.labels)}
-    variables = stored_variables(plan.study)
+    # Where nothing is measured there is nothing of measurements.
+    variables = {name: v for name, v in stored_variables(plan.study).items() if all(sizes[d] for d in v.dims)}
 
     def shape(variable: Variable) -> tuple[int, ...]:
         return tuple(sizes[d] for d in variable.dims)

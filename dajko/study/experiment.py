@@ -95,6 +95,10 @@ class Experiment:
         data[~self.has_data] = np.nan
         return data
 
+    def data_term(self, data: Array) -> DataTerm | None:
+        """The data term of :meth:`data`; None where nothing is measured."""
+        return DataTerm(self.observations, data[1:], self.theta) if self.observations else None
+
 
 def build(study: StudyConfig, prefix: str) -> Experiment:
     """The twin experiment of one cell.
@@ -156,7 +160,8 @@ def check(study: StudyConfig, prefix: str) -> None:
         own_problem = Problem(own_initial, own_energy, own_grid, study.time.tau / study.truth.substeps)
         _check_steps(study.truth.solver, own_problem, f"{prefix}.truth.solver")
     observations = _observations(study, grid, prefix)
-    data = DataTerm(observations, np.zeros(sum(len(o.labels) for o in observations)), study.theta).at_step(0)
+    numbers = np.zeros(sum(len(o.labels) for o in observations))
+    data = DataTerm(observations, numbers, study.theta).at_step(0) if observations else None
     _check_steps(study.solver, Problem(initial, energy, grid, study.time.tau, data), f"{prefix}.solver")
 
 
@@ -247,7 +252,7 @@ def simulate_many(experiments: Sequence[Experiment], generators: Sequence[np.ran
     """
     data = [e.data(generator) for e, generator in zip(experiments, generators, strict=True)]
     flows = [
-        Flow(e.initial, e.energy, e.grid, e.tau, e.steps, DataTerm(e.observations, values[1:], e.theta), e.solver)
+        Flow(e.initial, e.energy, e.grid, e.tau, e.steps, e.data_term(values), e.solver)
         for e, values in zip(experiments, data, strict=True)
     ]
     started = time.perf_counter()

@@ -433,7 +433,7 @@ ObservationConfig = Annotated[
 class ObservationsConfig(Strict):
     """What is measured, and at which steps."""
 
-    operators: Annotated[list[ObservationConfig], Field(min_length=1)]
+    operators: list[ObservationConfig] = Field(default_factory=list, description="None in a study without data.")
     every: PositiveWhole = Field(1, description="There is data at every so many steps.")
     first: PositiveWhole = Field(1, description="The first step with data, counted from 1.")
 

@@ -164,14 +164,14 @@ def parse(model: type[Model], data: Any, prefix: str = "") -> Model:
 def _sentence(error: dict[str, Any], data: Any, prefix: str) -> str:
     parts, current = [prefix] if prefix else [], data
     location = list(error["loc"])
-    if error["type"] == "unknown_key":
+    if error["type"] in ("unknown_key", "missing_key"):
         location.append(error["ctx"]["key"])
     for i, part in enumerate(location):
         if (isinstance(current, Mapping) and part in current) or (
             isinstance(current, list) and isinstance(part, int) and part < len(current)
         ):
             current = current[part]
-        elif not (i == len(location) - 1 and error["type"] in ("missing", "unknown_key")):
+        elif not (i == len(location) - 1 and error["type"] in ("missing", "missing_key", "unknown_key")):
             continue  # the tag of a union, which is no key of the file
         parts.append(_printable(shortened(str(part), _LONGEST_KEY)))
     return f"{'.'.join(parts) or 'the configuration'}: {_message(error)}"

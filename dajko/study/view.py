@@ -115,8 +115,8 @@ def labelled(store: CellStore, group: int) -> xr.Dataset | None:
     for name in [ID, *(dimension_name(key) for key in store.study.ensemble.perturbations)]:
         coordinates[name] = _variable(store, group, name, dims, place)
     for name in (TIME, X, OBSERVATION):
-        values = _column(store, group, name, slice(None))
         if any(name in variable[0] for variable in variables.values()):
+            values = _column(store, group, name, slice(None))
             coordinates[name] = (name, values, _plain_attributes(store, group, name))
     return xr.Dataset(variables, coordinates, attributes)
 
