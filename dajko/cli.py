@@ -87,7 +87,7 @@ def validate(file: Path) -> int:
     """
     import numpy as np
 
-    from dajko.study.layout import estimated_seconds
+    from dajko.study.cost import estimated_seconds
 
     for plan in _plans(file, ()):
         cells = len(plan.points) * plan.members

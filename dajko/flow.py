@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from dajko.checks import instance, whole_number
@@ -18,6 +17,9 @@ from dajko.grid import Array, Grid, checked_grid
 from dajko.movement import minimizing_movements
 from dajko.observation import DataTerm
 from dajko.solvers import DEFAULT_SOLVER, InteriorPoint, Problem, Solver, Status, Step, as_solver, solve, take_over
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 
 def jko_step(
@@ -270,6 +272,8 @@ def evolve(
     InputError
         If the input cannot be used.
     """
+    import xarray as xr  # takes long to import, and studies do without
+
     run = trajectory(density, energy, grid, tau, steps, data, solver)
     steps = len(run.density) - 1
     return xr.Dataset(

@@ -18,7 +18,6 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
-import scipy.fft
 from numpy.typing import ArrayLike
 
 from dajko._numba import kernel
@@ -271,6 +270,8 @@ class GridInteraction:
 
     def _by_fft(self, u: Array) -> Array:
         """The Toeplitz matrix as a block of a circulant one, which Fourier modes diagonalise."""
+        import scipy.fft  # takes long to import, and coarse grids do without
+
         nodes = u.shape[-1]
         length = 2 * (self._spectrum.size - 1)
         spectrum = self._spectrum * scipy.fft.rfft(u * self.grid.wx, length)
@@ -278,6 +279,8 @@ class GridInteraction:
 
     @cached_property
     def _spectrum(self) -> Array:
+        import scipy.fft
+
         assert self.differences is not None
         nodes = self.grid.nx + 1
         length = 2 * scipy.fft.next_fast_len(nodes)

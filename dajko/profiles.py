@@ -13,7 +13,6 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import beta
 
 from dajko.checks import array, finite_array, number, set_numbers
 from dajko.errors import InputError
@@ -67,6 +66,8 @@ class Barenblatt:
     @property
     def mass(self) -> float:
         """Integral over the real line, the same at all times."""
+        from scipy.special import beta  # takes long to import
+
         power = 1.0 / (self.m - 1.0)
         return float(self.c ** (power + 0.5) * self._kappa**-0.5 * beta(0.5, power + 1.0))
 

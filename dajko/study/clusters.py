@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from dask.utils import parse_bytes
 from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, model_validator
 from pydantic_core import PydanticCustomError
 
@@ -43,6 +42,8 @@ def _time(value: str) -> str:
 
 
 def _memory(value: str) -> str:
+    from dask.utils import parse_bytes  # takes long to import, and few files name an amount
+
     try:
         large_enough = parse_bytes(value) >= 100_000_000
     except ValueError:

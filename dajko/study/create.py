@@ -24,7 +24,8 @@ import dajko
 from dajko.solvers import Status
 from dajko.study.columns import Columns, categories, coordinate, coordinate_names, parameter_keys
 from dajko.study.config import SCHEMA_VERSION, study_hash
-from dajko.study.layout import CODECS, OBSERVATION, TIME, Variable, X, block_size, flags, stored_variables
+from dajko.study.cost import block_size
+from dajko.study.layout import CODECS, OBSERVATION, TIME, Variable, X, flags, stored_variables
 from dajko.study.plan import Group, Plan, Shape, group_name
 from dajko.study.store import CellStore, writing_all_chunks
 
