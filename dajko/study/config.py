@@ -8,9 +8,9 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from dajko.study.clusters import ClusterConfig, LocalCluster
@@ -56,8 +56,26 @@ class ReportConfig(Strict):
     )
 
 
+# In the JSON Schema, what `StudyConfig` says of data without a weight.
+_DATA_HAVE_A_WEIGHT: dict[str, Any] = {
+    "if": {
+        "properties": {"observations": {"properties": {"operators": {"minItems": 1}}, "required": ["operators"]}},
+        "required": ["observations"],
+    },
+    "then": {
+        "anyOf": [
+            {"required": ["theta"]},
+            {"properties": {"sweep": {"required": ["theta"]}}, "required": ["sweep"]},
+            {"properties": {"zip": {"required": ["theta"]}}, "required": ["zip"]},
+        ]
+    },
+}
+
+
 class StudyConfig(Strict):
     """One study: a twin experiment, what varies in it, and what is kept."""
+
+    model_config = ConfigDict(json_schema_extra=_DATA_HAVE_A_WEIGHT)
 
     title: str = ""
     truth: TruthConfig

@@ -418,3 +418,16 @@ def test_a_slip_of_size_is_no_study(refused):
     spaced = {"linspace": {"start": 1, "stop": 2, "num": 10_000}}
     sweep = {"theta": spaced, "noise.level": spaced}
     assert refused({"sweep": sweep, "ensemble.members": 1}).endswith("points times members, got 100000000")
+
+
+def test_a_kind_may_be_swept_where_the_kinds_have_the_same_keys_and_defaults(plan):
+    changes = {"model.initial": {"profile": "heat", "std": 0.2}, "sweep": {"model.initial.profile": ["heat", "gaussian"]}}
+    studies = plan(changes).studies
+    assert [(s.model.initial.profile, s.model.initial.std) for s in studies] == [("heat", 0.2), ("gaussian", 0.2)]
+
+
+def test_solvers_are_swept_as_wholes_each_with_its_own_defaults(plan):
+    alternatives = [{"name": "pd3o", "tol": 1e-3}, {"name": "interior_point"}]
+    studies = plan({"solver": None, "sweep": {"solver": alternatives}}).studies
+    assert [s.solver.max_iterations for s in studies] == [200_000, 80]
+    assert [s.solver.tol for s in studies] == [1e-3, 1e-5]
