@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import click
+import numpy as np
 import pytest
 import yaml
 import zarr
@@ -621,6 +622,35 @@ def test_the_default_studies_are_valid(invoke):
         "convergence-nt",
         "convergence-tol",
     ]
+
+
+def test_a_study_without_data_from_its_file_to_its_report(invoke, write, tmp_path):
+    """Neither observations nor theta: a plain flow, in several groups, as the public functions compute it."""
+    changes = {
+        "observations": None,
+        "noise": None,
+        "theta": None,
+        "solver": None,
+        "ensemble": None,
+        "sweep": {"time.tau": [5.0e-4, 2.5e-4]},
+    }
+    assert invoke("run", write(changes)).stdout.startswith("results/one: 2 members: 2 converged, 2 computed now")
+    assert invoke("status", "results", "--verify").exit_code == 0
+    assert invoke("reproduce", "results", "00-nx10-steps3/0").exit_code == 0
+    assert invoke("report", "results").exit_code == 0
+    assert "There is no data term" in (tmp_path / "results" / "report.html").read_text(encoding="utf-8")
+    grid, energy = dajko.Grid(-0.7, 0.7, 10, 2), dajko.Energy(dajko.PorousMedium(2.0))
+    for node in dajko.open_study("results/one").children.values():
+        assert not {"observation", "data", "data_exact", "observed"} & set(node.variables)
+        flow = dajko.evolve(dajko.Barenblatt(shift=0.1)(grid.x), energy, grid, node.time_tau.item(), 3)
+        np.testing.assert_array_equal(node.density.squeeze(), flow.density)
+
+
+def test_some_points_with_data_and_some_without(invoke, write):
+    assert invoke("run", write({"sweep": {"observations.operators": [[], ["mean"]]}})).exit_code == 0
+    without, with_data = dajko.open_study("results/one").children.values()
+    assert "observation" not in without.dims
+    assert with_data.observation.values.tolist() == ["mean"]
 
 
 def test_results_in_the_home_or_in_a_variable(invoke, write, tmp_path, monkeypatch):
