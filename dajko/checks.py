@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from os import PathLike
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -136,7 +138,7 @@ def array(name: str, value: Any, must_be: str = "numbers", *, missing: bool = Fa
     if np.ma.is_masked(found):
         if not missing:
             raise InputError(f"{name} must be {must_be}, got {int(np.ma.getmaskarray(found).sum())} masked values")
-        return np.asarray(found.astype(np.float64).filled(np.nan))  # type: ignore[attr-defined]
+        return np.asarray(np.ma.filled(found.astype(np.float64), np.nan))  # type: ignore[no-untyped-call]
     return np.asarray(found, dtype=np.float64)
 
 
@@ -167,6 +169,19 @@ def instance(name: str, value: Any, kind: type[Kind], must_be: str) -> Kind:
     if not isinstance(value, kind):
         raise InputError(f"{name} must be {must_be}, got {shown(value)}")
     return value
+
+
+def path(name: str, value: Any) -> Path:
+    """Return a path.
+
+    Raises
+    ------
+    InputError
+        If it is neither text nor a path.
+    """
+    if not isinstance(value, str | PathLike) or not str(value) or "\0" in str(value):
+        raise InputError(f"{name} must be a path, got {shown(value)}")
+    return Path(value)
 
 
 def called(name: str, function: Callable[..., Any], *arguments: Any) -> Any:

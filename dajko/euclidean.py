@@ -21,7 +21,7 @@ import scipy.optimize
 import xarray as xr
 from numpy.typing import ArrayLike
 
-from dajko.checks import array, called, finite_array, instance, whole_number
+from dajko.checks import array, called, finite_array, instance, shown, whole_number
 from dajko.checks import number as checked_number
 from dajko.errors import InputError
 from dajko.grid import Array
@@ -54,7 +54,8 @@ class Energy:
 
     def __post_init__(self) -> None:
         for name in ("value", "gradient", "hessian"):
-            instance(name, getattr(self, name), Callable, "a function of a vector")
+            if not callable(given := getattr(self, name)):
+                raise InputError(f"{name} must be a function of a vector, got {shown(given)}")
 
     def check(self, state: Array) -> None:
         """Check that value, gradient and Hessian at a state have the right shapes.

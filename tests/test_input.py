@@ -332,3 +332,32 @@ def test_arrays_of_any_type_are_floats():
         assert array("x", given).dtype == np.float64
         assert type(array("x", given)) is np.ndarray
         np.testing.assert_array_equal(array("x", given), [1.0, 2.0])
+
+
+# What is right of the arguments of `run_study`: any number of processes, of which no more are started than there are tasks.
+RIGHT_OF_A_RUN = {
+    "study": set(),
+    "results": {"text"},
+    "cluster": {"None", "text", "a large whole number", "a huge number"},
+    "slab": {"None", "zero"},
+}
+
+
+@pytest.mark.parametrize(
+    ("argument", "kind"), [(name, kind) for name, right in RIGHT_OF_A_RUN.items() for kind in WRONG if kind not in right]
+)
+def test_wrong_arguments_of_a_study_are_named_before_anything_is_written(tmp_path, monkeypatch, tiny, argument, kind):
+    monkeypatch.chdir(tmp_path)
+    given = {"study": tiny(), "results": tmp_path / "one", "cluster": 1, "slab": 0} | {argument: WRONG[kind]}
+    says = "studies.one: must be a mapping|unknown key" if argument == "study" else argument
+    with pytest.raises(dajko.InputError, match=says):
+        dajko.run_study(**given)
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("wrong", [None, 3, b"results", "", "a\0b", ["results"], object()])
+def test_a_path_is_one(wrong):
+    with pytest.raises(dajko.InputError, match="path must be a path, got"):
+        dajko.open_study(wrong)
+    with pytest.raises(dajko.InputError, match="results must be a path, got"):
+        dajko.run_study({}, wrong)

@@ -12,6 +12,7 @@ import numpy as np
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from dajko.checks import shown
 from dajko.errors import InputError
 from dajko.study.config import StudyFile
 from dajko.study.reader import SCIENTIFIC, load, read_differently, shortened
@@ -213,5 +214,5 @@ def _message(error: dict[str, Any]) -> str:
 def _shown(value: Any) -> str:
     if isinstance(value, float) and not math.isfinite(value):
         return {math.inf: ".inf", -math.inf: "-.inf"}.get(value, ".nan")
-    text = repr(value) if isinstance(value, str) else json.dumps(value, default=str)
+    text = repr(value) if isinstance(value, str) else json.dumps(value, default=shown)
     return text if len(text) <= 60 else text[:57] + "..."

@@ -152,7 +152,7 @@ def _different(node: Any, other: Any, seen: set[int], key: str) -> Iterator[str]
 def _value(kind: type[yaml.SafeLoader], node: yaml.ScalarNode) -> Any:
     loader = kind("")
     try:
-        return loader.construct_object(node)  # type: ignore[no-untyped-call]
+        return loader.construct_object(node)
     except (yaml.YAMLError, AttributeError, LookupError, TypeError, ValueError):
         return None
     finally:
