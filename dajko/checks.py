@@ -138,7 +138,7 @@ def array(name: str, value: Any, must_be: str = "numbers", *, missing: bool = Fa
     if np.ma.is_masked(found):
         if not missing:
             raise InputError(f"{name} must be {must_be}, got {int(np.ma.getmaskarray(found).sum())} masked values")
-        return np.asarray(np.ma.filled(found.astype(np.float64), np.nan))  # type: ignore[no-untyped-call]
+        return np.asarray(np.ma.filled(found.astype(np.float64), np.nan))
     return np.asarray(found, dtype=np.float64)
 
 

@@ -239,7 +239,7 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
     temporary.rename(path)
 
 
-def _cluster(given: ClusterConfig | str | int | None) -> ClusterConfig:
+def _cluster(given: object) -> ClusterConfig:
     if given is None:
         return LocalCluster()
     if isinstance(given, str):
