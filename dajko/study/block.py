@@ -75,9 +75,7 @@ class Work:
     plan: Plan
     groups: tuple[Group | None, ...]  # of the plan, for each group of the store
     order: tuple[NDArray[np.int64], ...]
-    own: tuple[
-        dict[str, NDArray[np.float64]], ...
-    ]  # columns of values that are the plan's only as a person would write them
+    exact: tuple[dict[str, NDArray[np.float64]], ...]  # for each group: columns that are not quite the plan's values
 
     def cell(self, group: int, number: int) -> tuple[int, int]:
         """Point and member of a cell."""
@@ -85,9 +83,9 @@ class Work:
         assert planned is not None
         return planned.points[place // self.plan.members], place % self.plan.members
 
-    def own_values(self, group: int, number: int) -> dict[str, float]:
+    def exact_values(self, group: int, number: int) -> dict[str, float]:
         """Values of a cell that differ from the plan's in a digit that nobody writes: what the store says is what it is."""
-        return {key: float(values[number]) for key, values in self.own[group].items()}
+        return {key: float(values[number]) for key, values in self.exact[group].items()}
 
 
 def run_tasks(path: str, digest: str, tasks: Sequence[Task]) -> list[BlockReport | LostTask]:
@@ -136,8 +134,8 @@ def compute_cells(path: str, digest: str, task: Task) -> list[tuple[int, CellRes
     known = work_of(path, digest)
     numbers = task.numbers(known.store)
     cells = [known.cell(task.block.group, number) for number in numbers]
-    own = [known.own_values(task.block.group, number) for number in numbers]
-    return list(zip(numbers, run_cells(known.plan, cells, known.store.settings[task.setting], own), strict=True))
+    exact = [known.exact_values(task.block.group, number) for number in numbers]
+    return list(zip(numbers, run_cells(known.plan, cells, known.store.settings[task.setting], exact), strict=True))
 
 
 def killed_cell(store: CellStore, task: Task, deaths: int) -> tuple[int, CellResult]:
@@ -189,11 +187,11 @@ def _work_of(path: str, digest: str, _version: tuple[int, int, int]) -> Work:
     plan, groups = known_plan(store.study_name, store.study), range(len(store.groups))
     planned = {plan.shape(group.points[0]).written: group for group in plan.groups}
     found = tuple(planned.get(store.shape(i).written) for i in groups)
-    own = tuple({} if group is None else _own_columns(store, i, plan, group) for i, group in enumerate(found))
-    return Work(store, plan, found, tuple(store.order(i) for i in groups), own)
+    exact = tuple({} if group is None else _exact_columns(store, i, plan, group) for i, group in enumerate(found))
+    return Work(store, plan, found, tuple(store.order(i) for i in groups), exact)
 
 
-def _own_columns(store: CellStore, number: int, plan: Plan, group: Group) -> dict[str, NDArray[np.float64]]:
+def _exact_columns(store: CellStore, number: int, plan: Plan, group: Group) -> dict[str, NDArray[np.float64]]:
     """Swept columns of a group whose numbers are not just those of the plan, as those of stores of earlier versions."""
     order, found = store.order(number), {}
     asked = np.flatnonzero(order != NOT_ASKED)

@@ -159,11 +159,11 @@ def _run(path: str, group: int, number: int) -> dict[str, Any]:
     known = work_of(path, store.hash)
     point, member = known.cell(group, number)
     setting = store.settings[int(np.asarray(store.array(group, "setting")[number]))]
-    own = known.own_values(group, number)
-    (result,) = run_cells(known.plan, [(point, member)], setting, [own])
+    exact = known.exact_values(group, number)
+    (result,) = run_cells(known.plan, [(point, member)], setting, [exact])
     found: dict[str, Any] = {"row": result.row, "message": result.message, "steps": []}
     if "step_status" in result.row:
-        experiment = build(known.plan.cell_study(point, member, {**own, **setting}), f"studies.{known.plan.name}")
+        experiment = build(known.plan.cell_study(point, member, {**exact, **setting}), f"studies.{known.plan.name}")
         found |= _diagnose(experiment, known.plan.noise_generator(member))
     return found
 
