@@ -74,7 +74,7 @@ def main() -> None:
     """
 
 
-@main.command()
+@main.command(short_help="Check studies, and solve nothing.")
 @click.argument("file", type=click.Path(path_type=Path))
 @_answered
 def validate(file: Path) -> int:
@@ -87,7 +87,7 @@ def validate(file: Path) -> int:
     """
     import numpy as np
 
-    from dajko.study.layout import estimated_seconds
+    from dajko.study.cost import estimated_seconds
 
     for plan in _plans(file, ()):
         cells = len(plan.points) * plan.members
@@ -112,7 +112,7 @@ _CERTIFICATES = click.option(
 )
 
 
-@main.command()
+@main.command(short_help="Compute what is missing of studies.")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.argument("studies", nargs=-1, metavar="[STUDY]...")
 @click.option("--results", type=click.Path(path_type=Path), help="Directory for the stores; by default what FILE says.")
@@ -160,7 +160,7 @@ def run(
     return INCOMPLETE if missing else SOME_FAILED if failed else DONE
 
 
-@main.command()
+@main.command(short_help="Say how studies stand.")
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--verify", is_flag=True, help="Read every chunk, and say which are damaged.")
@@ -190,7 +190,7 @@ def status(directory: Path, as_json: bool, verify: bool) -> int:
     return SOME_FAILED if any(state.failed for state in found) else DONE
 
 
-@main.command()
+@main.command(short_help="Run one cell again, and compare it.")
 @click.argument("directory", metavar="RESULTS", type=click.Path(path_type=Path))
 @click.argument("cell")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -215,7 +215,7 @@ def reproduce(directory: Path, cell: str, as_json: bool) -> int:
     return DONE if found.equal else SOME_FAILED
 
 
-@main.command()
+@main.command(short_help="Compute failed members again.")
 @click.argument("directory", metavar="RESULTS", type=click.Path(path_type=Path))
 @click.option("--solver", help="Solve with this solver, with its default options.")
 @click.option("--set", "options", multiple=True, metavar="KEY=VALUE", help="A key of the solver, such as solver.tol=1e-4.")
@@ -250,7 +250,7 @@ def retry(
     return INCOMPLETE if report.pending else SOME_FAILED if report.failed else DONE
 
 
-@main.command()
+@main.command(short_help="Bring stores to this dajko's version.")
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
 @_answered
 def migrate(directory: Path) -> int:
@@ -270,7 +270,7 @@ def migrate(directory: Path) -> int:
     return DONE
 
 
-@main.command()
+@main.command(short_help="Draw figures and tables, and one page.")
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
 @_answered
 def report(directory: Path) -> int:
@@ -294,7 +294,7 @@ def report(directory: Path) -> int:
     return DONE
 
 
-@main.group()
+@main.group(short_help="Make what clusters need.")
 def cluster() -> None:
     """What clusters need: certificates. Exit code: 0 done, 2 bad input.
 
@@ -304,7 +304,7 @@ def cluster() -> None:
     """
 
 
-@cluster.command()
+@cluster.command(short_help="Make certificates for Dask's TLS.")
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
 @click.option(
     "--days", type=click.IntRange(min=1, max=3650), default=365, show_default=True, help="How long they are valid."

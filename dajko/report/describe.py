@@ -79,7 +79,8 @@ def _solver(study: StudyConfig) -> str:
 
 def _data(study: StudyConfig) -> str:
     swept = {*study.sweep, *study.zip}
-    if study.theta == float("inf") and "theta" not in swept:
+    measures = study.observations.operators or "observations.operators" in swept
+    if not measures or (study.theta == float("inf") and "theta" not in swept):
         return "There is no data term (θ = ∞)."
     names = [_operator(o) for o in study.observations.operators]
     what = (

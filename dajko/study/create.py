@@ -24,7 +24,8 @@ import dajko
 from dajko.solvers import Status
 from dajko.study.columns import Columns, categories, coordinate, coordinate_names, parameter_keys
 from dajko.study.config import SCHEMA_VERSION, study_hash
-from dajko.study.layout import CODECS, OBSERVATION, TIME, Variable, X, block_size, flags, stored_variables
+from dajko.study.cost import block_size
+from dajko.study.layout import CODECS, OBSERVATION, TIME, Variable, X, flags, stored_variables
 from dajko.study.plan import Group, Plan, Shape, group_name
 from dajko.study.store import CellStore, writing_all_chunks
 
@@ -94,8 +95,10 @@ def description(plan: Plan) -> dict[str, Any]:
 def _parts(plan: Plan, old: CellStore | None) -> list[_Part]:
     planned = {plan.shape(group.points[0]): group for group in plan.groups}
     there = [old.shape(i) for i in range(len(old.groups))] if old else []
-    known = [_Part(planned.get(shape), i, shape) for i, shape in enumerate(there)]
-    return known + [_Part(group, None, shape) for shape, group in planned.items() if shape not in there]
+    named = {shape.written: group for shape, group in planned.items()}
+    known = [_Part(named.get(shape.written), i, shape) for i, shape in enumerate(there)]
+    taken = {shape.written for shape in there}
+    return known + [_Part(group, None, shape) for shape, group in planned.items() if shape.written not in taken]
 
 
 def _name(number: int, part: _Part, plan: Plan, old: CellStore | None) -> str:
@@ -120,13 +123,15 @@ def _create_group(target: zarr.Group, plan: Plan, part: _Part, code: str, keys: 
     times, nodes = shape.tau * np.arange(shape.steps + 1), np.linspace(shape.left, shape.right, shape.nx + 1)
     coordinate(target, TIME, (TIME,), times, {"long_name": "time", "units": "1"})
     coordinate(target, X, (X,), nodes, {"long_name": "position", "units": "1"})
-    categories(target, OBSERVATION, OBSERVATION, shape.labels, "what is measured")
+    if shape.labels:
+        categories(target, OBSERVATION, OBSERVATION, shape.labels, "what is measured")
     columns.write(target)
 
 
 def _create_variables(target: zarr.Group, plan: Plan, part: _Part, cells: int, block: int | None, keys: list[str]) -> None:
     sizes = {TIME: part.shape.steps + 1, X: part.shape.nx + 1, OBSERVATION: len(part.shape.labels)}
-    variables = stored_variables(plan.study)
+    # Where nothing is measured there is nothing of measurements.
+    variables = {name: v for name, v in stored_variables(plan.study).items() if all(sizes[d] for d in v.dims)}
 
     def shape(variable: Variable) -> tuple[int, ...]:
         return tuple(sizes[d] for d in variable.dims)

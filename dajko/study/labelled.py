@@ -12,6 +12,7 @@ import numpy as np
 import xarray as xr
 import zarr
 
+from dajko.checks import path as checked_path
 from dajko.errors import InputError
 from dajko.study.layout import ALL_VARIABLES, FIELDS, NOT_ASKED, ORDER, SUMMARY, X, flags
 from dajko.study.store import CellStore, cells_path
@@ -37,7 +38,7 @@ def open_study(path: str | Path) -> xr.Dataset | xr.DataTree:
     InputError
         If there is no store.
     """
-    store = CellStore(cells_path(Path(path)))
+    store = CellStore(cells_path(checked_path("path", path)))
     return _tree(_views(store))
 
 

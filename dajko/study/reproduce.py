@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from dajko.errors import InputError
 from dajko.flow import Flow, steps_in_time
-from dajko.observation import DataTerm
 from dajko.solvers import Status, Step, as_solver
 from dajko.study.block import fitted, work_of
 from dajko.study.cells import run_cells
@@ -160,17 +159,18 @@ def _run(path: str, group: int, number: int) -> dict[str, Any]:
     known = work_of(path, store.hash)
     point, member = known.cell(group, number)
     setting = store.settings[int(np.asarray(store.array(group, "setting")[number]))]
-    (result,) = run_cells(known.plan, [(point, member)], setting)
+    exact = known.exact_values(group, number)
+    (result,) = run_cells(known.plan, [(point, member)], setting, [exact])
     found: dict[str, Any] = {"row": result.row, "message": result.message, "steps": []}
     if "step_status" in result.row:
-        experiment = build(known.plan.cell_study(point, member, setting), f"studies.{known.plan.name}")
+        experiment = build(known.plan.cell_study(point, member, {**exact, **setting}), f"studies.{known.plan.name}")
         found |= _diagnose(experiment, known.plan.noise_generator(member))
     return found
 
 
 def _diagnose(e: Experiment, generator: np.random.Generator) -> dict[str, Any]:
     """The steps of a cell, and how the first that did not converge went on from iteration to iteration."""
-    term = DataTerm(e.observations, e.data(generator)[1:], e.theta)
+    term = e.data_term(e.data(generator))
     flow = Flow(e.initial, e.energy, e.grid, e.tau, e.steps, term, e.solver)
     steps: list[Step] = []
     iterations: list[dict[str, Any]] = []

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dajko.checks import path as checked_path
+from dajko.checks import shown
 from dajko.errors import InputError
 from dajko.study.attend import Attendance
 from dajko.study.block import BlockReport, Task
@@ -138,13 +140,14 @@ def run_study(
     Members that fail are counted, not raised. In a script, call this below ``if __name__ == "__main__":``, because local
     workers are processes that import the script.
     """
-    directory = Path(results).absolute()
+    directory = checked_path("results", results).absolute()
+    cluster = _cluster(cluster)
     config = study if isinstance(study, StudyConfig) else parse(StudyConfig, plain(study), f"studies.{directory.name}")
     plan = make_plan(directory.name, config)
     check_plan(plan)
     inspect(directory, plan, recompute)
-    if slab is not None and not 0 <= slab < config.slabs:
-        raise InputError(f"slab must be at least 0 and less than {config.slabs}, got {slab}")
+    if slab is not None and (isinstance(slab, bool) or not isinstance(slab, int) or not 0 <= slab < config.slabs):
+        raise InputError(f"slab must be at least 0 and less than {config.slabs}, got {shown(slab)}")
     with ExitStack() as stack:
         stack.enter_context(enough_space(directory))
         with entrance(directory):
@@ -236,13 +239,16 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
     temporary.rename(path)
 
 
-def _cluster(given: ClusterConfig | str | int | None) -> ClusterConfig:
+def _cluster(given: object) -> ClusterConfig:
     if given is None:
         return LocalCluster()
     if isinstance(given, str):
-        return SchedulerAddress(kind="scheduler", address=given)
+        return parse(SchedulerAddress, {"kind": "scheduler", "address": given}, "cluster")
     if isinstance(given, int):
         return parse(LocalCluster, {"workers": given}, "cluster")
+    if not isinstance(given, LocalCluster | SchedulerAddress | SlurmCluster):
+        must_be = "a configuration of a cluster, the address of a scheduler, or a number of processes"
+        raise InputError(f"cluster must be {must_be}, got {shown(given)}")
     return given
 
 

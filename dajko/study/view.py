@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from dajko.study.layout import ALL_VARIABLES, ID, MEMBER, NOT_ASKED, OBSERVATION, TIME, X
 from dajko.study.store import CellStore
-from dajko.study.sweep import dimension_name
+from dajko.study.sweep import all_written, dimension_name
 
 # Bytes of a chunk of the view, about.
 _CHUNK = 32_000_000
@@ -94,7 +94,7 @@ def labelled(store: CellStore, group: int) -> xr.Dataset | None:
     dims, codes = [], []
     for dimension, *keys in [*json.loads(str(attributes["axes"])), [MEMBER, MEMBER]]:
         names = [dimension_name(key) for key in keys]
-        columns = [_column(store, group, name, asked) for name in names]
+        columns = [all_written(_column(store, group, name, asked)) for name in names]
         code = _ranks(columns[0])
         if len(keys) > 1:
             code = pd.factorize(
@@ -115,8 +115,8 @@ def labelled(store: CellStore, group: int) -> xr.Dataset | None:
     for name in [ID, *(dimension_name(key) for key in store.study.ensemble.perturbations)]:
         coordinates[name] = _variable(store, group, name, dims, place)
     for name in (TIME, X, OBSERVATION):
-        values = _column(store, group, name, slice(None))
         if any(name in variable[0] for variable in variables.values()):
+            values = _column(store, group, name, slice(None))
             coordinates[name] = (name, values, _plain_attributes(store, group, name))
     return xr.Dataset(variables, coordinates, attributes)
 

@@ -15,7 +15,8 @@ from dajko.solvers import Status
 from dajko.study.block import Task, run_block
 from dajko.study.code import code_hash
 from dajko.study.config import StudyConfig, study_hash
-from dajko.study.layout import VARIABLES, block_size, estimated_seconds
+from dajko.study.cost import block_size, estimated_seconds
+from dajko.study.layout import VARIABLES
 from dajko.study.prepare import prepare
 from dajko.study.store import Block, CellStore, cells_path
 

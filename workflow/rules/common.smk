@@ -5,9 +5,11 @@ from snakemake.exceptions import WorkflowError
 from dajko.errors import InputError
 from dajko.report.captions import CAPTIONS
 from dajko.study.code import code_hash
-from dajko.study.parse import parse_studies
+from dajko.study.parse import parse_studies, refuse_misreadable
 
 try:
+    for file in workflow.configfiles:
+        refuse_misreadable(Path(file))  # Snakemake reads YAML 1.1, dajko 1.2
     STUDIES = parse_studies(config)
 except InputError as error:
     raise WorkflowError(f"the configuration is not valid:\n{error}") from None
