@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from dajko.solvers import Status
 from dajko.study.cells import CellResult, killed, run_cells
 from dajko.study.code import code_hash
+from dajko.study.foreign import own
 from dajko.study.identity import id_text
 from dajko.study.journal import record
-from dajko.study.layout import ALL_VARIABLES, FIELDS, ID
+from dajko.study.layout import ALL_VARIABLES, FIELDS
 from dajko.study.members import known_plan
 from dajko.study.plan import Group, Plan
 from dajko.study.space import is_full, reason
@@ -176,7 +177,7 @@ def _work_of(path: str, digest: str, _version: tuple[int, int, int]) -> Work:
         raise RuntimeError(f"{store.path} belongs to another study now")
     if store.code != code_hash():
         raise RuntimeError(f"the dajko of this worker has other numerical code than the one that made {path}")
-    plan, groups = known_plan(store.study_name, store.study), range(len(store.groups))
+    plan, groups = known_plan(store.study_name, own(store.study, store.path)), range(len(store.groups))
     planned = {plan.shape(group.points[0]): group for group in plan.groups}
     return Work(store, plan, tuple(planned.get(store.shape(i)) for i in groups), tuple(store.order(i) for i in groups))
 
@@ -186,7 +187,7 @@ def _entry(store: CellStore, task: Task, number: int, result: CellResult) -> dic
     group, known = task.block.group, work_of(str(store.path), store.hash)
     point, member = known.cell(group, number)
     return {
-        "id": id_text(int(np.asarray(store.array(group, ID)[number]))),
+        "id": id_text(int(store.known_ids(group)[number])),
         "group": store.groups[group].path,
         "cell": number,
         "member": member,

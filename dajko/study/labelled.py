@@ -5,17 +5,23 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import warnings
 from pathlib import Path
+from typing import Any
 
 import dask
 import numpy as np
 import xarray as xr
 import zarr
 
-from dajko.errors import InputError
-from dajko.study.layout import ALL_VARIABLES, FIELDS, NOT_ASKED, ORDER, SUMMARY, X, flags
-from dajko.study.store import CellStore, cells_path
-from dajko.study.view import labelled
+from dajko.errors import DamageWarning, InputError
+from dajko.study.condition import Condition, condition
+from dajko.study.files import replace_folder
+from dajko.study.guard import METADATA, DamagedError, SoundStore
+from dajko.study.layout import ALL_VARIABLES, CELLS, CHECKSUM, CODECS, FIELDS, NOT_ASKED, SUMMARY, X, flags
+from dajko.study.records import tree_checksum
+from dajko.study.store import CellStore, cells_path, read_attributes
+from dajko.study.view import labelled, unlabelled
 
 
 def open_study(path: str | Path) -> xr.Dataset | xr.DataTree:
@@ -35,10 +41,19 @@ def open_study(path: str | Path) -> xr.Dataset | xr.DataTree:
     Raises
     ------
     InputError
-        If there is no store.
+        If there is no store, or nobody can tell its cells. Also when a variable is read whose numbers are not as they were
+        written.
+
+    Warns
+    -----
+    DamageWarning
+        If cells or files are damaged: how many, and what mends them. Such cells read as not computed.
     """
     store = CellStore(cells_path(Path(path)))
-    return _tree(_views(store))
+    found = condition(store)
+    for sentence in found.sentences():
+        warnings.warn(f"{path}: {sentence}", DamageWarning, stacklevel=2)
+    return _tree(_views(store, found))
 
 
 def open_cells(store: CellStore) -> dict[str, xr.Dataset]:
@@ -47,23 +62,18 @@ def open_cells(store: CellStore) -> dict[str, xr.Dataset]:
     The only group of a study has no name, whatever other groups its store still holds.
     """
     opened = {}
-    for group in store.groups:
-        cells = xr.open_zarr(store.path, group=group.path or None, consolidated=False, zarr_format=3, chunks={})
-        parameters = [n for n, v in cells.variables.items() if "cell" in v.dims and n not in ALL_VARIABLES]
-        order = cells[ORDER].values
+    for number, group in enumerate(store.groups):
+        order = store.order(number)
         asked = np.flatnonzero(order != NOT_ASKED)
-        places = asked[np.argsort(order[asked])]
         if asked.size:
-            if not np.array_equal(places, np.arange(order.size)):
-                cells = cells.isel(cell=places)
-            opened[group.path] = decode(cells.set_coords(parameters).assign_attrs(dict(store.root.attrs)))
+            opened[str(group.path)] = unlabelled(store, number, asked[np.argsort(order[asked])])
     return {"": next(iter(opened.values()))} if len(opened) == 1 else opened
 
 
-def _views(store: CellStore) -> dict[str, xr.Dataset]:
+def _views(store: CellStore, found: Condition) -> dict[str, xr.Dataset]:
     """The labelled view of each group of which the study asks for cells; the only one has no name."""
-    found = {str(group.path): labelled(store, i) for i, group in enumerate(store.groups)}
-    opened = {name: view for name, view in found.items() if view is not None}
+    views = {str(group.path): labelled(store, i, found.cells[i]) for i, group in enumerate(store.groups)}
+    opened = {name: view for name, view in views.items() if view is not None}
     return {"": next(iter(opened.values()))} if len(opened) == 1 else opened
 
 
@@ -122,15 +132,16 @@ def write_summary(directory: Path) -> Path:
     target = directory / SUMMARY
     temporary = target.with_name(f".{SUMMARY}.{os.getpid()}")
     shutil.rmtree(temporary, ignore_errors=True)
-    opened = _views(store)
+    opened = _views(store, condition(store, verify=True, without=FIELDS))
     names = list(opened)
     with dask.config.set(scheduler="synchronous"):  # one chunk at a time, here, whatever cluster there is
         for name, view in opened.items():
             small = encode(view.drop_vars([f for f in (*FIELDS, X) if f in view.variables]))
-            small.to_zarr(temporary, group=name or None, mode="a", consolidated=False, zarr_format=3)
-    zarr.open_group(temporary, mode="r+").attrs.update({**dict(store.root.attrs), "groups": json.dumps(names)})
-    shutil.rmtree(target, ignore_errors=True)
-    temporary.rename(target)
+            written: dict[Any, Any] = {n: {"compressors": CODECS} for n in small.variables}
+            small.to_zarr(temporary, group=name or None, mode="a", consolidated=False, zarr_format=3, encoding=written)
+    attributes = {**dict(store.root.attrs), "groups": json.dumps(names), CHECKSUM: tree_checksum(temporary)}
+    zarr.open_group(temporary, mode="r+").attrs.update(attributes)
+    replace_folder(temporary, target)
     return target
 
 
@@ -145,12 +156,44 @@ def open_summary(path: str | Path) -> xr.Dataset | xr.DataTree:
     Raises
     ------
     InputError
-        If there is no summary.
+        If there is no summary, or it is not as it was written.
     """
-    target = Path(path) / SUMMARY
+    target, (store, attributes) = Path(path) / SUMMARY, _summary(Path(path))
+    # One that an older dajko has written says nothing of its content.
+    if CHECKSUM in attributes and attributes[CHECKSUM] != tree_checksum(target):
+        raise DamagedError(f"{target}: is not as it was written; {store.remedy}")
+    shown = {key: value for key, value in attributes.items() if key != CHECKSUM}
+    try:
+        names: list[str] = json.loads(str(attributes["groups"]))
+        nodes = {n: xr.open_zarr(store, group=n or None, consolidated=False, zarr_format=3, chunks=None) for n in names}
+        plain = {name: node.drop_attrs(deep=False).assign_attrs(shown) for name, node in nodes.items()}
+        return _tree({name: _in_order(decode(node)) for name, node in plain.items()})
+    except InputError:
+        raise
+    except (OSError, KeyError, ValueError, TypeError, IndexError, RuntimeError):
+        raise DamagedError(f"{target}: is damaged; {store.remedy}") from None
+
+
+def summary_attributes(directory: Path) -> dict[str, Any]:
+    """Attributes of the summary of a study, or of its cells where there is none, or none that can be read.
+
+    Raises
+    ------
+    InputError
+        If there is neither.
+    """
+    try:
+        return _summary(directory)[1]
+    except InputError:
+        return read_attributes(cells_path(directory))
+
+
+def _summary(directory: Path) -> tuple[SoundStore, dict[str, Any]]:
+    target = directory / SUMMARY
     if not target.exists():
-        raise InputError(f"{path}: there is no {SUMMARY} here; run the study first")
-    root = zarr.open_group(target, mode="r")
-    names = json.loads(str(root.attrs["groups"]))
-    nodes = {n: xr.open_zarr(target, group=n or None, consolidated=False, zarr_format=3, chunks=None) for n in names}
-    return _tree({name: _in_order(decode(node.assign_attrs(dict(root.attrs)))) for name, node in nodes.items()})
+        raise InputError(f"{directory}: there is no {SUMMARY} here; run the study first")
+    store = SoundStore(target, read_only=True, remedy=f"`dajko report {directory}` writes it again from {CELLS}")
+    content = store.content(METADATA)
+    if content is None:
+        raise store.damaged(METADATA, "is not there")
+    return store, dict(json.loads(content).get("attributes", {}))
