@@ -298,7 +298,7 @@ def report(directory: Path) -> int:
     """
     from dajko.report.figures import plot_study
     from dajko.report.page import write_page
-    from dajko.study.condition import damage_sentences, is_damaged
+    from dajko.study.labelled import damage_sentences, is_damaged
 
     studies, drawn, wrong = _study_directories(directory), [], False
     for study in studies:

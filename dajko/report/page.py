@@ -20,10 +20,9 @@ from dajko.report.findings import findings
 from dajko.report.reading import SweptAxis, swept_axes
 from dajko.report.words import aligned, name_of, number, order_text
 from dajko.solvers import Status
-from dajko.study.condition import damage_sentences
 from dajko.study.files import write_text
 from dajko.study.foreign import as_stored
-from dajko.study.labelled import summary_attributes as read_attributes
+from dajko.study.labelled import damage_sentences, summary_attributes
 from dajko.study.layout import CELLS, SUMMARY
 from dajko.study.members import data_only_theta
 
@@ -100,7 +99,7 @@ def _is_study(directory: Path) -> bool:
 
 
 def _study(directory: Path) -> dict[str, Any]:
-    attributes = read_attributes(directory)
+    attributes = summary_attributes(directory)
     study = as_stored(str(attributes["configuration"]), directory)
     axes = swept_axes(attributes)
     tables = {name: _read(directory / TABLES / f"{name}.csv") for name in TABLE_NAMES}

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dajko.errors import InputError
 from dajko.study.checksums import damaged, missing
 from dajko.study.foreign import foreign_sentence, unknown
-from dajko.study.layout import CELLS, NOT_ASKED
-from dajko.study.store import CellStore, cells_path
+from dajko.study.layout import NOT_ASKED
+from dajko.study.store import CellStore
 
 # Variables that a sentence names.
 _MOST_NAMED = 4
@@ -60,8 +58,8 @@ class Condition:
         if self.number:
             names = ", ".join(self.variables[:_MOST_NAMED]) + (", ..." if len(self.variables) > _MOST_NAMED else "")
             found.append(
-                f"{self.number} of {self.size} cells are damaged ({names} missing or not as written) and count as not "
-                "computed; `dajko run` computes them again"
+                f"{self.number} of {self.size} cells are damaged ({names} missing or not as written) and left out; "
+                "`dajko run` computes them again"
             )
         elif any(cells.any() for cells in self.cells):
             found.append("cells that the study does not ask for any more are damaged; `dajko run` takes them away")
@@ -95,29 +93,3 @@ def condition(store: CellStore, verify: bool = False, without: Collection[str] =
     study = store.study
     foreign = foreign_sentence(study) if unknown(study) else ""
     return Condition(cells, number, store.size, tuple(names), tuple(files), unsealed and not store.spare.note, foreign)
-
-
-def is_damaged(directory: Path) -> bool:
-    """Whether anything in the store of a study is damaged, as far as that can be seen without reading all of it."""
-    if not (directory / CELLS).exists():
-        return False
-    try:
-        return not condition(CellStore(cells_path(directory))).good
-    except InputError:
-        return True
-
-
-def damage_sentences(directory: Path) -> list[str]:
-    """What a reader of a study's results has to know of its store, without reading all of it; nothing if it is whole.
-
-    Parameters
-    ----------
-    directory : Path
-        The directory of the study.
-    """
-    if not (directory / CELLS).exists():
-        return []
-    try:
-        return condition(CellStore(cells_path(directory))).sentences()
-    except InputError as error:
-        return str(error).splitlines()

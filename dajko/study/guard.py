@@ -121,6 +121,8 @@ class SoundStore(LocalStore):
             return read_regular(self.root / key, most)
         except FileNotFoundError:
             return None
+        except NotADirectoryError:
+            raise self.damaged(key, "is not there, because something above it is a file") from None
         except UnsoundError as error:
             raise self.damaged(key, str(error)) from None
 
@@ -133,7 +135,7 @@ class SoundStore(LocalStore):
                 continue
             try:
                 mode = os.lstat(self.root / folder).st_mode
-            except FileNotFoundError:
+            except (FileNotFoundError, NotADirectoryError):
                 return
             if not stat.S_ISDIR(mode):
                 raise self.damaged(folder, "is a link" if stat.S_ISLNK(mode) else "is not a folder")

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from dajko.errors import DamageWarning, InputError
 from dajko.study.condition import Condition, condition
 from dajko.study.files import replace_folder
 from dajko.study.guard import METADATA, DamagedError, SoundStore
-from dajko.study.layout import ALL_VARIABLES, CELLS, CHECKSUM, CODECS, FIELDS, NOT_ASKED, SUMMARY, X, flags
+from dajko.study.layout import ALL_VARIABLES, CELLS, CHECKSUM, CODECS, DAMAGE, FIELDS, NOT_ASKED, SUMMARY, X, flags
 from dajko.study.records import tree_checksum
 from dajko.study.store import CellStore, cells_path, read_attributes
 from dajko.study.view import labelled, unlabelled
@@ -132,7 +133,8 @@ def write_summary(directory: Path) -> Path:
     target = directory / SUMMARY
     temporary = target.with_name(f".{SUMMARY}.{os.getpid()}")
     shutil.rmtree(temporary, ignore_errors=True)
-    opened = _views(store, condition(store, verify=True, without=FIELDS))
+    found = condition(store, verify=True, without=FIELDS)
+    opened = _views(store, found)
     names = list(opened)
     with dask.config.set(scheduler="synchronous"):  # one chunk at a time, here, whatever cluster there is
         for name, view in opened.items():
@@ -140,6 +142,8 @@ def write_summary(directory: Path) -> Path:
             written: dict[Any, Any] = {n: {"compressors": CODECS} for n in small.variables}
             small.to_zarr(temporary, group=name or None, mode="a", consolidated=False, zarr_format=3, encoding=written)
     attributes = {**dict(store.root.attrs), "groups": json.dumps(names), CHECKSUM: tree_checksum(temporary)}
+    if found.number:
+        attributes[DAMAGE] = json.dumps(found.sentences()[:1])
     zarr.open_group(temporary, mode="r+").attrs.update(attributes)
     replace_folder(temporary, target)
     return target
@@ -162,7 +166,7 @@ def open_summary(path: str | Path) -> xr.Dataset | xr.DataTree:
     # One that an older dajko has written says nothing of its content.
     if CHECKSUM in attributes and attributes[CHECKSUM] != tree_checksum(target):
         raise DamagedError(f"{target}: is not as it was written; {store.remedy}")
-    shown = {key: value for key, value in attributes.items() if key != CHECKSUM}
+    shown = {key: value for key, value in attributes.items() if key not in (CHECKSUM, DAMAGE)}
     try:
         names: list[str] = json.loads(str(attributes["groups"]))
         nodes = {n: xr.open_zarr(store, group=n or None, consolidated=False, zarr_format=3, chunks=None) for n in names}
@@ -188,9 +192,53 @@ def summary_attributes(directory: Path) -> dict[str, Any]:
         return read_attributes(cells_path(directory))
 
 
+def damage_sentences(directory: Path) -> list[str]:
+    """What a reader of a study's results has to know of damage; nothing if there is none.
+
+    Only what is seen without reading all of the cells, and what was found when the summary was written.
+
+    Parameters
+    ----------
+    directory : Path
+        The directory of the study.
+    """
+    found: list[str] = []
+    with suppress(InputError, ValueError):
+        found = json.loads(str(_summary(directory)[1].get(DAMAGE, "[]")))
+    if (directory / CELLS).exists():
+        try:
+            seen = condition(CellStore(cells_path(directory)))
+            found = ([] if seen.number else found) + seen.sentences()
+        except InputError as error:
+            found += str(error).splitlines()
+    return found
+
+
+def is_damaged(directory: Path) -> bool:
+    """Whether a study's store is damaged, in the sense of :func:`damage_sentences`."""
+    try:
+        if DAMAGE in _summary(directory)[1]:
+            return True
+    except InputError:
+        pass
+    try:
+        return (directory / CELLS).exists() and not condition(CellStore(cells_path(directory))).good
+    except InputError:
+        return True
+
+
+def summary_is_good(directory: Path) -> bool:
+    """Whether there is a summary that is as it was written, of cells without damage."""
+    try:
+        attributes = _summary(directory)[1]
+        return DAMAGE not in attributes and attributes.get(CHECKSUM) == tree_checksum(directory / SUMMARY)
+    except InputError:
+        return False
+
+
 def _summary(directory: Path) -> tuple[SoundStore, dict[str, Any]]:
     target = directory / SUMMARY
-    if not target.exists():
+    if not target.is_dir():
         raise InputError(f"{directory}: there is no {SUMMARY} here; run the study first")
     store = SoundStore(target, read_only=True, remedy=f"`dajko report {directory}` writes it again from {CELLS}")
     content = store.content(METADATA)

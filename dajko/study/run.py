@@ -25,7 +25,7 @@ from dajko.study.coordinates import mend_coordinates
 from dajko.study.dispatch import connected, silent_client
 from dajko.study.dispatch import results as results_of
 from dajko.study.files import refuse_links
-from dajko.study.labelled import write_summary
+from dajko.study.labelled import summary_is_good, write_summary
 from dajko.study.layout import FAILURES, MANIFEST, SUMMARY
 from dajko.study.locks import entrance, holders, writing
 from dajko.study.members import Plan, make_plan
@@ -205,7 +205,7 @@ def compute(
         busy_seconds=total.busy_seconds,
         solver_seconds=total.solver_seconds,
     )
-    if slab is None and not report.pending and not (directory / SUMMARY).exists():
+    if slab is None and not report.pending and not summary_is_good(directory):
         write_summary(directory)
     return report
 

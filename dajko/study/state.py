@@ -14,7 +14,8 @@ from dajko.study.checksums import all_blocks, chunk_path
 from dajko.study.condition import condition
 from dajko.study.identity import id_text
 from dajko.study.journal import last_entries
-from dajko.study.layout import NOT_ASKED
+from dajko.study.labelled import summary_is_good
+from dajko.study.layout import CELLS, NOT_ASKED, SUMMARY
 from dajko.study.locks import holders
 from dajko.study.progress import duration
 from dajko.study.store import CellStore, cells_path
@@ -45,6 +46,8 @@ class StudyState:
         Whether every chunk was read.
     notes : list of str
         Sentences about what is damaged, or cannot be verified.
+    whole : bool
+        Whether nothing is damaged, as far as anybody has looked.
     running : bool
         Whether a run holds the study now.
     rate : float or None
@@ -62,7 +65,7 @@ class StudyState:
     damaged: int
     verified: bool
     notes: list[str]
-    mended: bool
+    whole: bool
     running: bool
     rate: float | None
     seconds_left: float | None
@@ -70,7 +73,7 @@ class StudyState:
     @property
     def incomplete(self) -> bool:
         """Whether the next run has cells to compute."""
-        return bool(self.counts["pending"] or self.damaged or self.mended)
+        return bool(self.counts["pending"] or self.damaged or not self.whole)
 
     @property
     def failed(self) -> int:
@@ -112,6 +115,8 @@ def study_state(directory: Path, verify: bool = False) -> StudyState:
     store = CellStore(cells_path(directory))
     known = condition(store, verify)
     notes = known.sentences()
+    if verify and (directory / SUMMARY).exists() and not summary_is_good(directory):
+        notes.append(f"{SUMMARY} is not as it was written; `dajko report {directory}` writes it again from {CELLS}")
     if verify and known.good:
         notes.append("no chunk is damaged")
     if verify and known.unsealed:
@@ -131,7 +136,7 @@ def study_state(directory: Path, verify: bool = False) -> StudyState:
         damaged=known.number,
         verified=verify,
         notes=notes,
-        mended=not known.good,
+        whole=known.good,
         running=running,
         rate=rate,
         seconds_left=counts["pending"] / rate if rate else None,

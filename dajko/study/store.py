@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,10 @@ class CellStore:
         self._orders: dict[int, NDArray[np.int64]] = {}
         self._known_ids: dict[int, NDArray[np.uint64]] = {}
         self._names: dict[int, list[str]] = {}
+
+    def __reduce__(self) -> Any:
+        """Elsewhere, such as in a worker that reads a variable, the store is opened again, once in each process."""
+        return _reopened, (self.path,)
 
     @property
     def study(self) -> StudyConfig:
@@ -378,6 +383,19 @@ class CellStore:
             if not self._has(group, name):
                 raise self.keeper.damaged(key_of(node, name), "is not there")
         check_layout(self.keeper, self.shape(group), node, {name: self.array(group, name) for name in names}, expected)
+
+
+def _reopened(path: Path) -> CellStore:
+    try:
+        found = (path / METADATA).stat()
+    except OSError:  # gone, and read from its spare copy
+        found = path.stat()
+    return _reopened_once(path, (found.st_ino, found.st_mtime_ns))
+
+
+@lru_cache(maxsize=4)
+def _reopened_once(path: Path, _version: tuple[int, int]) -> CellStore:
+    return CellStore(path)
 
 
 def _pending(status: NDArray[Any], order: NDArray[Any]) -> NDArray[np.bool_]:

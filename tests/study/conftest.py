@@ -39,7 +39,8 @@ def rewrite():
             for block in store.blocks(group):
                 names, place = store.variables(group), slice(block.start, block.stop)
                 row = {name: np.asarray(store.array(group, name)[place]) for name in names}
-                row |= {name: np.broadcast_to(value, row[name].shape) for name, value in values.items()}
+                shapes = {name: store.array(group, name).shape for name in values}
+                row |= {name: np.broadcast_to(value, shapes[name])[place] for name, value in values.items()}
                 store.write(block, row)
 
     return write
