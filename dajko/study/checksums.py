@@ -11,14 +11,11 @@ import stat
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numcodecs.zstd import Zstd
 from numpy.typing import NDArray
 
 from dajko.solvers import Status
-from dajko.study.guard import DamagedError, intact
 from dajko.study.layout import CHECKSUM
 from dajko.study.opening import clear
 from dajko.study.records import cell_checksums
@@ -107,16 +104,16 @@ def chunk_path(store: CellStore, block: Block, name: str) -> Path:
 def _damaged(store: CellStore, block: Block, without: Collection[str]) -> Iterator[Damage]:
     size = block.stop - block.start
     found: list[str] = []
-    status, bad = _read(store, block, "status")
+    status, bad = store.chunk(block, "status")
     if bad:
         found.append("status")
     done = np.zeros(size, dtype=np.bool_) if status is None else status != Status.PENDING
-    expected, bad = _read(store, block, CHECKSUM) if CHECKSUM in _stored(store, block.group) else (None, False)
+    expected, bad = store.chunk(block, CHECKSUM) if CHECKSUM in _stored(store, block.group) else (None, False)
     if bad or (expected is None and store.checked(block.group) and done.any()):
         found.append(CHECKSUM)
     wrong: dict[str, NDArray[np.bool_]] = {}
     for name in (n for n in store.variables(block.group) if n not in without):
-        values, bad = (status, False) if name == "status" else _read(store, block, name)
+        values, bad = (status, False) if name == "status" else store.chunk(block, name)
         if bad or (values is None and done.any()):
             found.append(name)
         elif values is not None and expected is not None and name in store.checked(block.group):
@@ -128,26 +125,6 @@ def _damaged(store: CellStore, block: Block, without: Collection[str]) -> Iterat
     if found:
         lost = np.ones(size, dtype=np.bool_) if "status" in found else done
         yield Damage(block, tuple(dict.fromkeys(found)), lost)
-
-
-def _read(store: CellStore, block: Block, name: str) -> tuple[NDArray[Any] | None, bool]:
-    """The values of a chunk, None if there are none; and whether it is damaged."""
-    key = chunk_key(store, block, name)
-    try:
-        content = store.keeper.content(key)
-    except DamagedError:
-        return None, True
-    if content is None:
-        return None, False
-    if not intact(content):
-        return None, True
-    array = store.array(block.group, name)
-    values = np.empty(array.chunks, dtype=array.dtype)
-    try:
-        Zstd().decode(content[:-4], out=values.reshape(-1).view(np.uint8))
-    except (RuntimeError, ValueError):
-        return None, True
-    return values[: block.stop - block.start], False
 
 
 def _stored(store: CellStore, group: int) -> list[str]:

@@ -69,9 +69,11 @@ class SoundStore(LocalStore):
         self._folders: set[str] = set()
         self._chunks: dict[str, int] = {}
 
-    def with_read_only(self, read_only: bool = False) -> SoundStore:  # type: ignore[override]
+    def with_read_only(self, read_only: bool = False) -> SoundStore:
         """The same store, to be read only or not."""
-        return type(self)(self.root, read_only=read_only, remedy=self.remedy, instead=self.instead)
+        same = type(self)(self.root, read_only=read_only, remedy=self.remedy, instead=self.instead)
+        same.before_root = self.before_root
+        return same
 
     async def get(
         self, key: str, prototype: BufferPrototype | None = None, byte_range: ByteRequest | None = None
@@ -249,7 +251,7 @@ def _chunk_bytes(found: dict[str, Any]) -> int:
         raise _RefusedError("has a fill value that is no number")
     if isinstance(fill, str) and not found["data_type"].startswith("float"):
         raise _RefusedError("has a fill value that is no whole number")
-    size = math.prod(chunks) * np.dtype(found["data_type"]).itemsize
+    size: int = math.prod(chunks) * np.dtype(found["data_type"]).itemsize
     if size > _MOST_CHUNK:
         raise _RefusedError(f"has chunks of {size} bytes, which no study has")
     return size

@@ -71,9 +71,9 @@ def open_cells(store: CellStore) -> dict[str, xr.Dataset]:
     return {"": next(iter(opened.values()))} if len(opened) == 1 else opened
 
 
-def _views(store: CellStore, found: Condition) -> dict[str, xr.Dataset]:
+def _views(store: CellStore, found: Condition, verified: bool = False) -> dict[str, xr.Dataset]:
     """The labelled view of each group of which the study asks for cells; the only one has no name."""
-    views = {str(group.path): labelled(store, i, found.cells[i]) for i, group in enumerate(store.groups)}
+    views = {str(group.path): labelled(store, i, found.cells[i], verified) for i, group in enumerate(store.groups)}
     opened = {name: view for name, view in views.items() if view is not None}
     return {"": next(iter(opened.values()))} if len(opened) == 1 else opened
 
@@ -134,7 +134,7 @@ def write_summary(directory: Path) -> Path:
     temporary = target.with_name(f".{SUMMARY}.{os.getpid()}")
     shutil.rmtree(temporary, ignore_errors=True)
     found = condition(store, verify=True, without=FIELDS)
-    opened = _views(store, found)
+    opened = _views(store, found, verified=True)
     names = list(opened)
     with dask.config.set(scheduler="synchronous"):  # one chunk at a time, here, whatever cluster there is
         for name, view in opened.items():

@@ -31,6 +31,8 @@ from dajko.study.layout import ALL_VARIABLES, CHECKSUM
 SPARE = "spare.zip"
 # Bytes of all spare copies together, at most.
 _MOST = 1 << 31
+# Places in a study, at most.
+_MOST_PLACES = 10**8
 # The files that may have one: metadata, and the only chunk of a coordinate.
 _NAMES = re.compile(r"(?:[A-Za-z0-9][\w.-]*/){0,2}(?:zarr\.json|c(?:/0)*)")
 
@@ -52,8 +54,8 @@ def cell_checksums(name: str, ids: NDArray[np.uint64], values: NDArray[Any]) -> 
     plain = np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<")).reshape(cells, -1).view(np.uint8)
     rows = np.concatenate([ids.astype("<u8").reshape(cells, 1).view(np.uint8), plain], axis=1)
     start, width, content = google_crc32c.value(name.encode()), rows.shape[1], rows.tobytes()
-    found = (google_crc32c.extend(start, content[at : at + width]) for at in range(0, len(content), width))
-    return np.fromiter(found, dtype=np.uint32, count=cells)
+    extend = google_crc32c.extend
+    return np.array([extend(start, content[at : at + width]) for at in range(0, len(content), width)], dtype=np.uint32)
 
 
 class Spare:
@@ -216,7 +218,8 @@ def one_place(order: NDArray[np.int64], path: Path, remedy: str) -> None:
         If two do.
     """
     asked = order[order >= 0]
-    if (order < -1).any() or np.unique(asked).size != asked.size:
+    sound = not asked.size or (asked.max() < _MOST_PLACES and np.bincount(asked).max() == 1)
+    if (order < -1).any() or not sound:
         raise InputError(
             f"{path}: two of its cells claim one place in the study, so that nobody can tell which is right; {remedy}"
         )

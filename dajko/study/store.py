@@ -16,13 +16,14 @@ from typing import Any
 
 import numpy as np
 import zarr
+from numcodecs.zstd import Zstd
 from numpy.typing import ArrayLike, NDArray
 
 from dajko.errors import InputError
 from dajko.solvers import Status
 from dajko.study.config import SCHEMA_VERSION, StudyConfig
 from dajko.study.foreign import as_stored
-from dajko.study.guard import METADATA, DamagedError, writing_all_chunks
+from dajko.study.guard import METADATA, DamagedError, intact, writing_all_chunks
 from dajko.study.layout import (
     ALL_VARIABLES,
     CELLS,
@@ -98,7 +99,7 @@ class CellStore:
             if not is_ours(path, self.spare):
                 raise no_store(path) from None
             raise DamagedError(f"{path}: is damaged: its attributes are not what dajko writes; {remedy(path)}") from None
-        self.keeper.before_root = self._spare_root  # type: ignore[assignment]
+        self.keeper.before_root = self._spare_root
         self._orders: dict[int, NDArray[np.int64]] = {}
         self._known_ids: dict[int, NDArray[np.uint64]] = {}
         self._names: dict[int, list[str]] = {}
@@ -144,17 +145,31 @@ class CellStore:
 
     def status(self, group: int) -> NDArray[np.int8]:
         """Status of each cell of a group; pending where the chunk is damaged."""
-        try:
-            return _known(self.array(group, "status")[:])
-        except (ValueError, RuntimeError):
-            return np.concatenate([self.block_status(block) for block in self.blocks(group)])
+        return np.concatenate([self.block_status(block) for block in self.blocks(group)])
 
     def block_status(self, block: Block) -> NDArray[np.int8]:
         """Status of each cell of a block; pending if the chunk is damaged."""
+        found, _ = self.chunk(block, "status")
+        return np.zeros(block.stop - block.start, dtype=np.int8) if found is None else _known(found)
+
+    def chunk(self, block: Block, name: str) -> tuple[NDArray[Any] | None, bool]:
+        """The values of a variable in a block, None if there are none; and whether that is because of damage."""
+        array = self.array(block.group, name)
+        place = "/".join(map(str, (block.start // array.chunks[0], *(0 for _ in array.shape[1:]))))
         try:
-            return _known(self.array(block.group, "status")[block.start : block.stop])
-        except (ValueError, RuntimeError):
-            return np.zeros(block.stop - block.start, dtype=np.int8)
+            content = self.keeper.content(f"{array.path}/c/{place}")
+        except DamagedError:
+            return None, True
+        if content is None:
+            return None, False
+        values = np.empty(array.chunks, dtype=array.dtype)
+        try:
+            if not intact(content):
+                return None, True
+            Zstd().decode(content[:-4], out=values.reshape(-1).view(np.uint8))
+        except (RuntimeError, ValueError):
+            return None, True
+        return values[: block.stop - block.start], False
 
     def order(self, group: int) -> NDArray[np.int64]:
         """Place of each cell of a group in the study, -1 for one that the study does not ask for any more.
@@ -192,7 +207,7 @@ class CellStore:
         except (ValueError, RuntimeError):
             raise self.keeper.damaged(key, "is damaged, so that nobody can tell the cells") from None
 
-    def rows(self, group: int, name: str, cells: NDArray[np.int64]) -> NDArray[Any]:
+    def rows(self, group: int, name: str, cells: NDArray[np.int64], verified: bool = False) -> NDArray[Any]:
         """Values of some cells, each of which is as it was written.
 
         Parameters
@@ -201,6 +216,8 @@ class CellStore:
         name : str
         cells : array of int
             Numbers of cells, ascending.
+        verified : bool
+            Whether it is known that they hold their own numbers.
 
         Raises
         ------
@@ -219,7 +236,7 @@ class CellStore:
         except (ValueError, RuntimeError):
             where = f"{self.path / array.path}: a chunk of cells {first} to {last - 1} is damaged"
             raise DamagedError(f"{where}; {remedy(self.path)}") from None
-        wrong = self._wrong(group, name, cells, found)
+        wrong = np.zeros(cells.size, dtype=np.bool_) if verified else self._wrong(group, name, cells, found)
         if wrong.any():
             number = int(cells[np.argmax(wrong)])
             raise DamagedError(

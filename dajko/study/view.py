@@ -33,12 +33,15 @@ class Labelled:
     name : str
     place : array of int, shape (..., members)
         Which cell stands where; -1 where there is none.
+    verified : bool
+        Whether it is known that the cells hold their own numbers.
     """
 
     store: CellStore
     group: int
     name: str
     place: NDArray[np.int64]
+    verified: bool = False
 
     @property
     def array(self) -> zarr.Array[Any]:
@@ -75,7 +78,7 @@ class Labelled:
         there = cells >= 0
         distinct, at = np.unique(cells[there], return_inverse=True)
         # A cell as a whole, which is what its checksum is of.
-        read = self.store.rows(self.group, self.name, distinct)[(slice(None), *rest)][at]
+        read = self.store.rows(self.group, self.name, distinct, self.verified)[(slice(None), *rest)][at]
         if there.all():
             found = read
         else:
@@ -85,7 +88,7 @@ class Labelled:
         return found.reshape((*place.shape, *found.shape[1:]))
 
 
-def labelled(store: CellStore, group: int, damaged: NDArray[np.bool_]) -> xr.Dataset | None:
+def labelled(store: CellStore, group: int, damaged: NDArray[np.bool_], verified: bool = False) -> xr.Dataset | None:
     """The cells of a group that the study asks for, or None if it asks for none.
 
     Keys that vary together share the dimension ``zip`` and are coordinates along it; perturbed keys are coordinates over
@@ -127,7 +130,7 @@ def labelled(store: CellStore, group: int, damaged: NDArray[np.bool_]) -> xr.Dat
     sound = np.where((place >= 0) & damaged[place], -1, place)
     variables: dict[str, Any] = {}
     for name in [n for n in ALL_VARIABLES if n in store.variables(group)]:
-        variables[name] = _variable(store, group, name, dims, sound)
+        variables[name] = _variable(store, group, name, dims, sound, verified)
     for name in [ID, *(dimension_name(key) for key in store.study.ensemble.perturbations)]:
         coordinates[name] = _variable(store, group, name, dims, place)
     for name in (TIME, X, OBSERVATION):
@@ -150,9 +153,11 @@ def unlabelled(store: CellStore, group: int, cells: NDArray[np.int64]) -> xr.Dat
     return xr.Dataset(variables, coordinates, dict(store.root.attrs))
 
 
-def _variable(store: CellStore, group: int, name: str, dims: list[str], place: NDArray[np.int64]) -> tuple[Any, ...]:
+def _variable(
+    store: CellStore, group: int, name: str, dims: list[str], place: NDArray[np.int64], verified: bool = False
+) -> tuple[Any, ...]:
     array = store.array(group, name)
-    lazy = Labelled(store, group, name, place)
+    lazy = Labelled(store, group, name, place, verified)
     data: Any = dask.array.from_array(  # type: ignore[no-untyped-call]
         lazy, chunks=lazy.chunks, name=False, asarray=False
     )
