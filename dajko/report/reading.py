@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from dajko.errors import InputError
 from dajko.grid import Array
 from dajko.solvers import Status
+from dajko.study.condition import condition
 from dajko.study.config import StudyConfig
 from dajko.study.foreign import as_stored
 from dajko.study.labelled import open_cells, open_summary, summary_attributes, write_summary
@@ -132,7 +133,8 @@ class StudyResults:
         if not (self.directory / CELLS).exists() or self.study.store.density == "none":
             return None
         try:
-            return open_cells(CellStore(self.directory / CELLS))
+            store = CellStore(self.directory / CELLS)
+            return open_cells(store, condition(store))
         except InputError:
             return None  # damaged, so that the summary alone can be shown
 

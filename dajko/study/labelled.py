@@ -57,17 +57,19 @@ def open_study(path: str | Path) -> xr.Dataset | xr.DataTree:
     return _tree(_views(store, found))
 
 
-def open_cells(store: CellStore) -> dict[str, xr.Dataset]:
+def open_cells(store: CellStore, found: Condition | None = None) -> dict[str, xr.Dataset]:
     """The cells that the study asks for by group, lazily, in the order of the study, with words in place of codes.
 
-    The only group of a study has no name, whatever other groups its store still holds.
+    The only group of a study has no name, whatever other groups its store still holds. Cells that are found to be damaged
+    read as if they had not been computed.
     """
     opened = {}
     for number, group in enumerate(store.groups):
         order = store.order(number)
         asked = np.flatnonzero(order != NOT_ASKED)
         if asked.size:
-            opened[str(group.path)] = unlabelled(store, number, asked[np.argsort(order[asked])])
+            damaged = np.zeros(order.size, dtype=np.bool_) if found is None else found.cells[number]
+            opened[str(group.path)] = unlabelled(store, number, asked[np.argsort(order[asked])], damaged)
     return {"": next(iter(opened.values()))} if len(opened) == 1 else opened
 
 

@@ -140,9 +140,10 @@ def labelled(store: CellStore, group: int, damaged: NDArray[np.bool_], verified:
     return xr.Dataset(variables, coordinates, attributes)
 
 
-def unlabelled(store: CellStore, group: int, cells: NDArray[np.int64]) -> xr.Dataset:
+def unlabelled(store: CellStore, group: int, cells: NDArray[np.int64], damaged: NDArray[np.bool_]) -> xr.Dataset:
     """Some cells of a group, lazily, in this order, with words in place of codes."""
-    variables = {name: _variable(store, group, name, ["cell"], cells) for name in store.variables(group)}
+    sound = np.where(damaged[cells], -1, cells)
+    variables = {name: _variable(store, group, name, ["cell"], sound) for name in store.variables(group)}
     coordinates: dict[str, Any] = {}
     for name in [ID, ORDER, MEMBER, SEED_KEY, *map(dimension_name, store.parameters)]:
         array = store.array(group, name)

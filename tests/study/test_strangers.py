@@ -324,6 +324,19 @@ def test_a_damage_that_only_reading_finds_stays_in_the_summary(directory):
     assert "4 of 12 cells are damaged (error_l1 missing or not as written) and left out" in text
 
 
+def test_figures_of_a_study_that_has_lost_densities(made, tmp_path):
+    """They show what is left; here nothing is left of the second theta."""
+    directory = shutil.copytree(made, tmp_path / "one")
+    chunk_path(CellStore(directory / CELLS), Block(0, 4, 8), "density").unlink()
+    code, text = said("report", directory)
+    assert code == 1
+    assert "4 of 12 cells are damaged (density missing or not as written) and left out" in text
+    assert (directory / "figures" / "densities.svg").exists()
+    found = read_results(directory).fields(1, [0, 1])
+    assert np.isnan(found.density).all()
+    assert not np.isnan(read_results(directory).fields(2, [0, 1]).density).any()
+
+
 def test_a_good_summary_is_kept_when_cells_are_damaged(directory):
     write_summary(directory)
     before = numbers(open_study(directory)).error_l1
