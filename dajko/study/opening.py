@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ import numpy as np
 import zarr
 
 from dajko.errors import InputError
+from dajko.study.config import SCHEMA_VERSION
 from dajko.study.guard import METADATA, DamagedError, SoundStore
-from dajko.study.layout import ID, OBSERVATION, ORDER, TIME, Variable, X
+from dajko.study.layout import CELLS, ID, NEW, OBSERVATION, ORDER, TIME, Variable, X
 from dajko.study.plan import Shape
 from dajko.study.records import Spare, sound_store
 
@@ -109,3 +111,48 @@ def remedy(path: Path) -> str:
 
 def no_store(path: Path) -> InputError:
     return InputError(f"{path}: is not a store of dajko; choose another results directory")
+
+
+def read_attributes(path: Path) -> dict[str, Any]:
+    """Attributes of a store of any schema version.
+
+    Raises
+    ------
+    InputError
+        If it is not a store of dajko.
+    """
+    keeper, spare, _ = opened(path)
+    return attributes_of(path, keeper, spare)
+
+
+def check_version(path: Path, version: Any) -> None:
+    """Refuse a store of another schema version.
+
+    Raises
+    ------
+    InputError
+        If this dajko does not write stores of that version.
+    """
+    if version == SCHEMA_VERSION:
+        return
+    says = f"{path}: has the schema version {version}, this dajko reads and writes version {SCHEMA_VERSION}; "
+    if isinstance(version, int) and version < SCHEMA_VERSION:
+        raise InputError(f"{says}`dajko migrate {path.parent}` brings it to that version, without computing anything")
+    raise InputError(f"{says}use the dajko that made it, or choose another results directory")
+
+
+def cells_path(directory: Path) -> Path:
+    """Where the cells of a study are; a store that was about to take its place when its maker was killed takes it now.
+
+    Raises
+    ------
+    InputError
+        If there are none.
+    """
+    cells = directory / CELLS
+    if not cells.exists() and (directory / NEW).exists():
+        with suppress(FileNotFoundError):  # somebody else has just done it
+            (directory / NEW).rename(cells)
+    if not cells.exists():
+        raise InputError(f"{directory}: there is no {CELLS} here; run the study first")
+    return cells

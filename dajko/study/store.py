@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -21,24 +20,37 @@ from numpy.typing import ArrayLike, NDArray
 
 from dajko.errors import InputError
 from dajko.solvers import Status
-from dajko.study.config import SCHEMA_VERSION, StudyConfig
+from dajko.study.config import StudyConfig
 from dajko.study.foreign import as_stored
 from dajko.study.guard import METADATA, DamagedError, intact, writing_all_chunks
 from dajko.study.layout import (
     ALL_VARIABLES,
-    CELLS,
     CHECKED,
     CHECKSUM,
     ID,
-    NEW,
     NOT_ASKED,
     NOT_REPRODUCIBLE,
     ORDER,
     stored_variables,
 )
-from dajko.study.opening import FIRST, attributes_of, check_layout, clear, is_ours, key_of, no_store, opened, remedy
+from dajko.study.opening import (
+    FIRST,
+    attributes_of,
+    cells_path,
+    check_layout,
+    check_version,
+    clear,
+    is_ours,
+    key_of,
+    no_store,
+    opened,
+    read_attributes,
+    remedy,
+)
 from dajko.study.plan import Shape
 from dajko.study.records import Spare, cell_checksums, one_place, write_spare
+
+__all__ = ["Block", "CellStore", "cells_path", "check_version", "read_attributes"]
 
 
 @dataclass(frozen=True, order=True)
@@ -419,53 +431,8 @@ def _pending(status: NDArray[Any], order: NDArray[Any]) -> NDArray[np.bool_]:
     return np.asarray((status == Status.PENDING) & (order != NOT_ASKED))
 
 
-def read_attributes(path: Path) -> dict[str, Any]:
-    """Attributes of a store of any schema version.
-
-    Raises
-    ------
-    InputError
-        If it is not a store of dajko.
-    """
-    keeper, spare, _ = opened(path)
-    return attributes_of(path, keeper, spare)
-
-
-def check_version(path: Path, version: Any) -> None:
-    """Refuse a store of another schema version.
-
-    Raises
-    ------
-    InputError
-        If this dajko does not write stores of that version.
-    """
-    if version == SCHEMA_VERSION:
-        return
-    says = f"{path}: has the schema version {version}, this dajko reads and writes version {SCHEMA_VERSION}; "
-    if isinstance(version, int) and version < SCHEMA_VERSION:
-        raise InputError(f"{says}`dajko migrate {path.parent}` brings it to that version, without computing anything")
-    raise InputError(f"{says}use the dajko that made it, or choose another results directory")
-
-
 def _known(status: Any) -> NDArray[np.int8]:
     """Statuses as numbers; one that there is not stands for a cell that is to be computed."""
     found = np.array(status, dtype=np.int8)
     found[(found < 0) | (found >= len(Status))] = Status.PENDING
     return found
-
-
-def cells_path(directory: Path) -> Path:
-    """Where the cells of a study are; a store that was about to take its place when its maker was killed takes it now.
-
-    Raises
-    ------
-    InputError
-        If there are none.
-    """
-    cells = directory / CELLS
-    if not cells.exists() and (directory / NEW).exists():
-        with suppress(FileNotFoundError):  # somebody else has just done it
-            (directory / NEW).rename(cells)
-    if not cells.exists():
-        raise InputError(f"{directory}: there is no {CELLS} here; run the study first")
-    return cells
