@@ -26,8 +26,7 @@ def _answered(command: Callable[..., int]) -> Callable[..., None]:
         try:
             code = command(*args, **kwargs)
         except InputError as error:
-            for line in str(error).splitlines():
-                click.echo(f"dajko: {line}", err=True)
+            _say(error)
             code = BAD_INPUT
         except OSError as error:
             from dajko.study.space import is_full, no_space, reason
@@ -42,6 +41,14 @@ def _answered(command: Callable[..., int]) -> Callable[..., None]:
         sys.exit(code)
 
     return run
+
+
+def _say(sentences: object, about: object = None) -> None:
+    """Tell people something beside the result, without characters that a terminal would obey."""
+    from dajko.study.parse import printable
+
+    for line in str(sentences).splitlines():
+        click.echo(printable(f"dajko: {line}" if about is None else f"dajko: {about}: {line}"), err=True)
 
 
 class _Commands(click.Group):
@@ -175,17 +182,24 @@ def status(directory: Path, as_json: bool, verify: bool) -> int:
       dajko status results --verify
     Exit code: 0 complete, 1 some members failed, 2 bad input, or some members are missing or damaged.
     """
+    from dajko.study.parse import printable
     from dajko.study.state import study_state
 
-    found = [study_state(study, verify) for study in _study_directories(directory)]
+    found, wrong = [], False
+    for study in _study_directories(directory):
+        try:
+            found.append(study_state(study, verify))
+        except InputError as error:  # which is no reason to say nothing of the others
+            _say(error)
+            wrong = True
     if as_json:
         click.echo(json.dumps({state.study: state.as_dict() for state in found}, indent=2))
     else:
         for state in found:
-            click.echo(f"{state.study}: {_sentence(state.counts)}")
+            click.echo(f"{printable(state.study)}: {_sentence(state.counts)}")
             for line in state.lines():
-                click.echo(f"  {line}")
-    if any(state.incomplete for state in found):
+                click.echo(f"  {printable(line)}")
+    if wrong or any(state.incomplete for state in found):
         return INCOMPLETE
     return SOME_FAILED if any(state.failed for state in found) else DONE
 
@@ -264,8 +278,9 @@ def migrate(directory: Path) -> int:
     from dajko.study.migrate import migrate_study
 
     for study in _study_directories(directory):
-        before, after = migrate_study(study)
-        done = "is up to date" if before == after else f"migrated from version {before} to {after}"
+        before, after, added = migrate_study(study)
+        done = f"migrated from version {before} to {after}" if before != after else "is up to date"
+        done = "checksums and spare copies added" if added else done
         click.echo(f"{study}: {done}")
     return DONE
 
@@ -279,19 +294,29 @@ def report(directory: Path) -> int:
     \b
     Example:
       dajko report results
-    Exit code: 0 done, 2 bad input.
+    Exit code: 0 done, 1 a study is damaged or could not be drawn, 2 bad input.
     """
     from dajko.report.figures import plot_study
     from dajko.report.page import write_page
-    from dajko.study.labelled import write_summary
+    from dajko.study.labelled import damage_sentences, is_damaged
 
-    studies = _study_directories(directory)
+    studies, drawn, wrong = _study_directories(directory), [], False
     for study in studies:
-        write_summary(study)
-        plot_study(study)
+        try:
+            plot_study(study)
+            drawn.append(study.name)
+        except InputError as error:  # which is no reason to draw none of the others
+            _say(error)
+            wrong = True
+            continue
+        for sentence in damage_sentences(study):
+            _say(sentence, about=study)
+        wrong = wrong or is_damaged(study)
+    if not drawn:
+        return BAD_INPUT
     root = directory.parent if studies == [directory] else directory
-    click.echo(write_page(root, [study.name for study in studies]))
-    return DONE
+    click.echo(write_page(root, drawn))
+    return SOME_FAILED if wrong else DONE
 
 
 @main.group(short_help="Make what clusters need.")

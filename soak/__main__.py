@@ -22,16 +22,19 @@ from soak.fuzz import Answer
 from soak.fuzz import fuzz as fuzzed
 from soak.kills import Undisturbed, in_own_folder, scheduler_killed, undisturbed, workers_killed, workflow_killed
 from soak.outcome import Outcome
+from soak.stores import store_damaged
 
 Disturb = Callable[[Path, str, Undisturbed], Outcome]
 
-# What is disturbed, and how often in the long version: workers 30 times, scheduler or workflow 20 times, the disk 5 times.
+# What is disturbed, and how often in the long version: workers 30 times, scheduler or workflow 20 times, the disk 5 times;
+# complete stores are damaged 15 times, in five ways each.
 KINDS: dict[str, tuple[Disturb, int]] = {
     "workers": (workers_killed, 30),
     "dajko": (partial(workflow_killed, runner="dajko"), 8),
     "snakemake": (partial(workflow_killed, runner="snakemake"), 8),
     "scheduler": (scheduler_killed, 4),
     "disk": (disk_full, 5),
+    "store": (store_damaged, 15),
 }
 
 _seed = click.option("--seed", type=int, default=1, show_default=True, help="Decides every instant and every damage.")

@@ -679,8 +679,17 @@ def test_run_then_status_then_run_again(invoke, write, tmp_path):
     assert result.exit_code == 0
     counts = CellStore(tmp_path / "results" / "one" / "cells.zarr").counts()
     assert counts["converged"] == 6
-    state = {"directory": "results/one", "cells": 6, "counts": counts, "unasked": 0, "damaged": None}
-    nothing = {"failures": {}, "settings": [], "running": False, "rate": None, "seconds_left": None}
+    state = {"directory": "results/one", "cells": 6, "counts": counts, "unasked": 0, "damaged": 0}
+    nothing = {
+        "failures": {},
+        "notes": [],
+        "verified": False,
+        "whole": True,
+        "settings": [],
+        "running": False,
+        "rate": None,
+        "seconds_left": None,
+    }
     assert json.loads(result.output) == {"one": {**state, **nothing}}
     result = invoke("run", path, "one", "--results", "results", "--workers", "1")
     assert result.exit_code == 0
@@ -740,7 +749,8 @@ def test_damaged_members_are_exit_code_2_and_computed_again(invoke, write, tmp_p
     assert invoke("status", "results").exit_code == 0
     result = invoke("status", "results", "--verify")
     assert result.exit_code == 2
-    assert "  2 cells are in damaged chunks; the next run computes them again" in result.output.splitlines()
+    said = "  2 of 6 cells are damaged (mass missing or not as written) and left out; `dajko run` computes them again"
+    assert said in result.output.splitlines()
     assert json.loads(invoke("status", "results", "--verify", "--json").output)["one"]["damaged"] == 2
     result = invoke("run", path)
     assert (result.exit_code, result.stdout.splitlines()[0]) == (0, "results/one: 6 members: 6 converged, 2 computed now")

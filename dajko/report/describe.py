@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from dajko.report.words import number
 from dajko.study.config import StudyConfig
+from dajko.study.foreign import foreign_sentence, unknown
 from dajko.study.ingredients import EnergyConfig, ExactTruth, IntervalMassesConfig, SensorsConfig, ValuesConfig
 from dajko.study.variation import DistributionConfig
 
@@ -37,6 +38,8 @@ def describe(study: StudyConfig) -> list[str]:
     ----------
     study : StudyConfig
     """
+    if unknown(study):
+        return [f"{foreign_sentence(study).capitalize()}: the configuration below is as the store has it.", _sweep(study)]
     return [_truth(study), _model(study), _data(study), _sweep(study)]
 
 

@@ -13,6 +13,7 @@ from dajko.report.choice import best_theta
 from dajko.report.convergence import convergence_table, orders
 from dajko.report.errors import error_table, status_table
 from dajko.report.reading import StudyResults, read_results
+from dajko.study.files import output_folder
 
 FIGURES, TABLES = "figures", "tables"
 
@@ -87,7 +88,7 @@ def plot_study(directory: Path) -> list[Path]:
     tables = make_tables(results)
     written: list[Path] = []
     for folder in (FIGURES, TABLES):  # also for a study that has no figure at all
-        (directory / folder).mkdir(parents=True, exist_ok=True)
+        output_folder(directory / folder)
     for name, table in tables.items():
         if not table.empty:
             path = directory / TABLES / f"{name}.csv"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ from typing import Any
 import jinja2
 import pandas as pd
 import yaml
-import zarr
 
 from dajko.errors import InputError
 from dajko.report.captions import CAPTIONS
@@ -22,7 +20,9 @@ from dajko.report.findings import findings
 from dajko.report.reading import SweptAxis, swept_axes
 from dajko.report.words import aligned, name_of, number, order_text
 from dajko.solvers import Status
-from dajko.study.config import StudyConfig
+from dajko.study.files import write_text
+from dajko.study.foreign import as_stored
+from dajko.study.labelled import damage_sentences, summary_attributes
 from dajko.study.layout import CELLS, SUMMARY
 from dajko.study.members import data_only_theta
 
@@ -90,9 +90,7 @@ def write_page(results: Path, studies: list[str] | None = None) -> Path:
     )
     text = environment.get_template("page.html.j2").render(studies=[_study(results / name) for name in studies])
     page = results / PAGE
-    temporary = page.with_name(f".{PAGE}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(page)
+    write_text(page, text)
     return page
 
 
@@ -101,9 +99,8 @@ def _is_study(directory: Path) -> bool:
 
 
 def _study(directory: Path) -> dict[str, Any]:
-    store = directory / (SUMMARY if (directory / SUMMARY).is_dir() else CELLS)
-    attributes = dict(zarr.open_group(store, mode="r").attrs)
-    study = StudyConfig.model_validate_json(str(attributes["configuration"]))
+    attributes = summary_attributes(directory)
+    study = as_stored(str(attributes["configuration"]), directory)
     axes = swept_axes(attributes)
     tables = {name: _read(directory / TABLES / f"{name}.csv") for name in TABLE_NAMES}
     limit = data_only_theta(study) if study.limits else None
@@ -113,7 +110,7 @@ def _study(directory: Path) -> dict[str, Any]:
         "title": study.title or directory.name,
         "description": describe(study),
         "counts": _counts(counts),
-        "warnings": _warnings(counts),
+        "warnings": [*damage_sentences(directory), *_warnings(counts)],
         "findings": findings(axes, tables),
         "figures": [_figure(directory, name) for name in CAPTIONS if (directory / FIGURES / f"{name}.svg").exists()],
         "tables": [t for t in (_best(axes, tables), _orders(axes, tables), _errors(axes, tables, limit)) if t.rows],

@@ -18,9 +18,10 @@ from dajko.solvers import Status
 from dajko.study.cells import CellResult, killed, run_cells
 from dajko.study.code import code_hash
 from dajko.study.columns import planned_values
+from dajko.study.foreign import own
 from dajko.study.identity import id_text
 from dajko.study.journal import record
-from dajko.study.layout import ALL_VARIABLES, FIELDS, ID, NOT_ASKED
+from dajko.study.layout import ALL_VARIABLES, FIELDS, NOT_ASKED
 from dajko.study.members import known_plan
 from dajko.study.plan import Group, Plan
 from dajko.study.space import is_full, reason
@@ -184,7 +185,7 @@ def _work_of(path: str, digest: str, _version: tuple[int, int, int]) -> Work:
         raise RuntimeError(f"{store.path} belongs to another study now")
     if store.code != code_hash():
         raise RuntimeError(f"the dajko of this worker has other numerical code than the one that made {path}")
-    plan, groups = known_plan(store.study_name, store.study), range(len(store.groups))
+    plan, groups = known_plan(store.study_name, own(store.study, store.path)), range(len(store.groups))
     planned = {plan.shape(group.points[0]).written: group for group in plan.groups}
     found = tuple(planned.get(store.shape(i).written) for i in groups)
     exact = tuple({} if group is None else _exact_columns(store, i, plan, group) for i, group in enumerate(found))
@@ -209,7 +210,7 @@ def _entry(store: CellStore, task: Task, number: int, result: CellResult) -> dic
     group, known = task.block.group, work_of(str(store.path), store.hash)
     point, member = known.cell(group, number)
     return {
-        "id": id_text(int(np.asarray(store.array(group, ID)[number]))),
+        "id": id_text(int(store.known_ids(group)[number])),
         "group": store.groups[group].path,
         "cell": number,
         "member": member,

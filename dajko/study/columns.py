@@ -11,6 +11,7 @@ import zarr
 from numpy.typing import ArrayLike, NDArray
 
 from dajko.study.config import StudyConfig
+from dajko.study.guard import writing_all_chunks
 from dajko.study.identity import cell_ids
 from dajko.study.layout import CODECS, ID, MEMBER, NOT_ASKED, ORDER, SEED_KEY, flags
 from dajko.study.members import label
@@ -149,7 +150,7 @@ def parameter_keys(plan: Plan) -> list[str]:
 def coordinate(target: zarr.Group, name: str, dims: tuple[str, ...], values: ArrayLike, attributes: dict[str, Any]) -> None:
     """Write a coordinate."""
     data = np.asarray(values)
-    array = target.create_array(
+    target.create_array(
         name,
         shape=data.shape,
         chunks=data.shape,
@@ -158,7 +159,10 @@ def coordinate(target: zarr.Group, name: str, dims: tuple[str, ...], values: Arr
         dimension_names=dims,
         attributes=attributes,
     )
-    array[...] = data
+    with writing_all_chunks():  # so that a chunk that is not there is one that was lost
+        opened = target[name]
+        assert isinstance(opened, zarr.Array)
+        opened[...] = data
 
 
 def categories(target: zarr.Group, name: str, dim: str, words: ArrayLike, long_name: str) -> None:

@@ -36,6 +36,10 @@ class Variable:
 TIME, X, OBSERVATION = "time", "x", "observation"
 # Coordinates along ``cell`` that every store has.
 ID, ORDER, MEMBER, SEED_KEY = "cell_id", "order", "member", "seed_key"
+# Checksums of each cell, in the order of the attribute `variables`; made with a block, before its status.
+CHECKSUM, CHECKED = "checksum", "variables"
+# Of a summary: sentences about the damaged cells that it had to leave out.
+DAMAGE = "damage"
 # The order of a cell that the study does not ask for any more.
 NOT_ASKED = -1
 

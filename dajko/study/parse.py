@@ -114,12 +114,13 @@ def in_file(path: Path, error: InputError) -> InputError:
 
 def _readable(lines: Iterable[str]) -> list[str]:
     """Each line once, none too long, not too many, and no characters that a terminal would obey."""
-    found = [_printable(shortened(line, _LONGEST_LINE)) for line in dict.fromkeys(lines)]
+    found = [printable(shortened(line, _LONGEST_LINE)) for line in dict.fromkeys(lines)]
     more = len(found) - _MOST_LINES
     return [*found[:_MOST_LINES], f"and {more} more of the kind"] if more > 0 else found
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """The text without characters that a terminal would obey."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
 
@@ -174,7 +175,7 @@ def _sentence(error: dict[str, Any], data: Any, prefix: str) -> str:
             current = current[part]
         elif not (i == len(location) - 1 and error["type"] in ("missing", "missing_key", "unknown_key")):
             continue  # the tag of a union, which is no key of the file
-        parts.append(_printable(shortened(str(part), _LONGEST_KEY)))
+        parts.append(printable(shortened(str(part), _LONGEST_KEY)))
     return f"{'.'.join(parts) or 'the configuration'}: {_message(error)}"
 
 

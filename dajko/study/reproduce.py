@@ -21,7 +21,7 @@ from dajko.study.cells import run_cells
 from dajko.study.code import code_hash
 from dajko.study.experiment import Experiment, build
 from dajko.study.identity import id_text
-from dajko.study.layout import ID, NOT_ASKED, NOT_REPRODUCIBLE
+from dajko.study.layout import NOT_ASKED, NOT_REPRODUCIBLE
 from dajko.study.seeds import noise_key
 from dajko.study.store import CellStore, cells_path
 
@@ -109,7 +109,7 @@ def reproduce_cell(results: str | Path, cell: str) -> Reproduction:
     known = work_of(str(store.path), store.hash)
     point, member = known.cell(group, number)
     names = store.variables(group)
-    stored = {name: np.asarray(store.array(group, name)[number]) for name in names}
+    stored = {name: store.rows(group, name, np.array([number]))[0] for name in names}
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(max_workers=1, mp_context=context) as process:
         try:
@@ -118,7 +118,7 @@ def reproduce_cell(results: str | Path, cell: str) -> Reproduction:
             again = {"row": {"status": Status.FAILED}, "message": "the process that computed it died", "steps": []}
     row = {name: np.asarray(fitted(again["row"].get(name), name, stored[name].shape)) for name in names}
     return Reproduction(
-        id=id_text(int(np.asarray(store.array(group, ID)[number]))),
+        id=id_text(int(store.known_ids(group)[number])),
         group=str(store.groups[group].path),
         cell=number,
         member=member,
@@ -142,7 +142,7 @@ def _find(store: CellStore, cell: str) -> tuple[int, int]:
     names = [str(group.path) for group in store.groups]
     if not name and re.fullmatch("[0-9a-f]{16}", text):
         for group in range(len(names)):
-            (found,) = np.nonzero(np.asarray(store.array(group, ID)[:]) == np.uint64(int(text, 16)))
+            (found,) = np.nonzero(store.known_ids(group) == np.uint64(int(text, 16)))
             if found.size:
                 return group, int(found[0])
     elif name in names and text.isdecimal():

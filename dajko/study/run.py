@@ -23,9 +23,11 @@ from dajko.study.checksums import Damage, all_blocks, repair
 from dajko.study.cluster import open_cluster
 from dajko.study.clusters import ClusterConfig, LocalCluster, SchedulerAddress, SlurmCluster
 from dajko.study.config import StudyConfig, study_hash
+from dajko.study.coordinates import mend_coordinates
 from dajko.study.dispatch import connected, silent_client
 from dajko.study.dispatch import results as results_of
-from dajko.study.labelled import write_summary
+from dajko.study.files import refuse_links
+from dajko.study.labelled import summary_is_good, write_summary
 from dajko.study.layout import FAILURES, MANIFEST, SUMMARY
 from dajko.study.locks import entrance, holders, writing
 from dajko.study.members import Plan, make_plan
@@ -152,12 +154,15 @@ def run_study(
         stack.enter_context(enough_space(directory))
         with entrance(directory):
             stack.enter_context(writing(directory, slab or 0, 1 if slab is None else config.slabs))
+            refuse_links(directory)
             old = _changeable(directory, plan, recompute)
+            mended = [] if old is None else list(old.repair().values())
             broken = repair(old) if old is not None and old.hash != study_hash(config) else []
             store = prepare(directory, plan, recompute)
+            mended += mend_coordinates(store, plan)
         broken += repair(store, _slab_blocks(store, slab, config.slabs))
         tasks = [Task(block) for block, _ in _share(store, slab, config.slabs)]
-        return compute(store, tasks, cluster, slab=slab, broken=broken, quiet=quiet)
+        return compute(store, tasks, cluster, slab=slab, broken=broken, mended=mended, quiet=quiet)
 
 
 def compute(
@@ -167,6 +172,7 @@ def compute(
     *,
     slab: int | None = None,
     broken: Sequence[Damage] = (),
+    mended: Sequence[str] = (),
     quiet: bool = False,
 ) -> StudyReport:
     """Compute tasks of a store that this process has locked, and leave what tells of the study in step with it.
@@ -180,7 +186,9 @@ def compute(
     slab : int, optional
         The share of the study that this run computes.
     broken : sequence of Damage
-        What has been repaired before, for the log.
+        Blocks that have been repaired before, for the log.
+    mended : sequence of str
+        Sentences about files that were written again, for the log.
     quiet : bool
         Show no progress.
     """
@@ -188,7 +196,7 @@ def compute(
     if tasks:
         (directory / MANIFEST).unlink(missing_ok=True)
         shutil.rmtree(directory / SUMMARY, ignore_errors=True)
-    total = _compute(store, tasks, broken, _cluster(cluster), quiet) if tasks or broken else Total()
+    total = _compute(store, tasks, (broken, mended), _cluster(cluster), quiet) if tasks or broken or mended else Total()
     report = StudyReport(
         study=store.study_name,
         study_hash=store.hash,
@@ -200,7 +208,7 @@ def compute(
         busy_seconds=total.busy_seconds,
         solver_seconds=total.solver_seconds,
     )
-    if slab is None and not report.pending and not (directory / SUMMARY).exists():
+    if slab is None and not report.pending and not summary_is_good(directory):
         write_summary(directory)
     return report
 
@@ -274,10 +282,18 @@ def _share(store: CellStore, slab: int | None, slabs: int) -> list[tuple[Block, 
     return [(block, number) for block, number in store.pending_counts() if block in share]
 
 
-def _compute(store: CellStore, tasks: list[Task], broken: Sequence[Damage], config: ClusterConfig, quiet: bool) -> Total:
+def _compute(
+    store: CellStore,
+    tasks: list[Task],
+    repaired: tuple[Sequence[Damage], Sequence[str]],
+    config: ClusterConfig,
+    quiet: bool,
+) -> Total:
     total, name = Total(), store.study_name
     with logged(store.path.parent, quiet) as (logger, bar):
-        for damage in broken:
+        for sentence in repaired[1]:
+            logger.warning("%s: %s: written again", name, sentence)
+        for damage in repaired[0]:
             variables, block = ", ".join(damage.variables), damage.block
             logger.warning("%s: cells %d to %d: damaged: %s", name, block.start, block.stop - 1, variables)
         if not tasks:

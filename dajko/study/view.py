@@ -13,7 +13,8 @@ import xarray as xr
 import zarr
 from numpy.typing import NDArray
 
-from dajko.study.layout import ALL_VARIABLES, ID, MEMBER, NOT_ASKED, OBSERVATION, TIME, X
+from dajko.errors import InputError
+from dajko.study.layout import ALL_VARIABLES, ID, MEMBER, NOT_ASKED, OBSERVATION, ORDER, SEED_KEY, TIME, X
 from dajko.study.store import CellStore
 from dajko.study.sweep import all_written, dimension_name
 
@@ -27,13 +28,25 @@ class Labelled:
 
     Attributes
     ----------
-    array : zarr.Array, shape (cells, ...)
+    store : CellStore
+    group : int
+    name : str
     place : array of int, shape (..., members)
         Which cell stands where; -1 where there is none.
+    verified : bool
+        Whether it is known that the cells hold their own numbers.
     """
 
-    array: zarr.Array[Any]
+    store: CellStore
+    group: int
+    name: str
     place: NDArray[np.int64]
+    verified: bool = False
+
+    @property
+    def array(self) -> zarr.Array[Any]:
+        """The variable in the store, of shape (cells, ...)."""
+        return self.store.array(self.group, self.name)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -63,12 +76,9 @@ class Labelled:
         place, rest = self.place[index[: self.place.ndim]], index[self.place.ndim :]
         cells = place.ravel()
         there = cells >= 0
-        wanted = cells[there]
-        if wanted.size and wanted[-1] - wanted[0] == wanted.size - 1 and (np.diff(wanted) == 1).all():
-            read = np.asarray(self.array[(slice(int(wanted[0]), int(wanted[-1]) + 1), *rest)])
-        else:
-            distinct, at = np.unique(wanted, return_inverse=True)
-            read = np.asarray(self.array.oindex[(distinct, *rest)])[at]
+        distinct, at = np.unique(cells[there], return_inverse=True)
+        # A cell as a whole, which is what its checksum is of.
+        read = self.store.rows(self.group, self.name, distinct, self.verified)[(slice(None), *rest)][at]
         if there.all():
             found = read
         else:
@@ -78,11 +88,16 @@ class Labelled:
         return found.reshape((*place.shape, *found.shape[1:]))
 
 
-def labelled(store: CellStore, group: int) -> xr.Dataset | None:
+def labelled(store: CellStore, group: int, damaged: NDArray[np.bool_], verified: bool = False) -> xr.Dataset | None:
     """The cells of a group that the study asks for, or None if it asks for none.
 
     Keys that vary together share the dimension ``zip`` and are coordinates along it; perturbed keys are coordinates over
-    all swept dimensions and ``member``.
+    all swept dimensions and ``member``. DamagedError cells read as if they had not been computed.
+
+    Raises
+    ------
+    InputError
+        If two cells claim one place.
     """
     order = store.order(group)
     asked = np.flatnonzero(order != NOT_ASKED)
@@ -109,9 +124,13 @@ def labelled(store: CellStore, group: int) -> xr.Dataset | None:
         codes.append(code)
     place = np.full([int(code.max()) + 1 for code in codes], -1, dtype=np.int64)
     place[tuple(codes)] = asked
+    if np.count_nonzero(place >= 0) != asked.size:
+        where = store.path / store.groups[group].path
+        raise InputError(f"{where}: two of its cells claim one place in the sweep, so that nobody can tell which is right")
+    sound = np.where((place >= 0) & damaged[place], -1, place)
     variables: dict[str, Any] = {}
     for name in [n for n in ALL_VARIABLES if n in store.variables(group)]:
-        variables[name] = _variable(store, group, name, dims, place)
+        variables[name] = _variable(store, group, name, dims, sound, verified)
     for name in [ID, *(dimension_name(key) for key in store.study.ensemble.perturbations)]:
         coordinates[name] = _variable(store, group, name, dims, place)
     for name in (TIME, X, OBSERVATION):
@@ -121,9 +140,25 @@ def labelled(store: CellStore, group: int) -> xr.Dataset | None:
     return xr.Dataset(variables, coordinates, attributes)
 
 
-def _variable(store: CellStore, group: int, name: str, dims: list[str], place: NDArray[np.int64]) -> tuple[Any, ...]:
+def unlabelled(store: CellStore, group: int, cells: NDArray[np.int64], damaged: NDArray[np.bool_]) -> xr.Dataset:
+    """Some cells of a group, lazily, in this order, with words in place of codes."""
+    sound = np.where(damaged[cells], -1, cells)
+    variables = {name: _variable(store, group, name, ["cell"], sound) for name in store.variables(group)}
+    coordinates: dict[str, Any] = {}
+    for name in [ID, ORDER, MEMBER, SEED_KEY, *map(dimension_name, store.parameters)]:
+        array = store.array(group, name)
+        dims = array.metadata.dimension_names  # type: ignore[union-attr]
+        coordinates[name] = (dims, _column(store, group, name, cells), _plain_attributes(store, group, name))
+    for name in (TIME, X, OBSERVATION):
+        coordinates[name] = (name, _column(store, group, name, slice(None)), _plain_attributes(store, group, name))
+    return xr.Dataset(variables, coordinates, dict(store.root.attrs))
+
+
+def _variable(
+    store: CellStore, group: int, name: str, dims: list[str], place: NDArray[np.int64], verified: bool = False
+) -> tuple[Any, ...]:
     array = store.array(group, name)
-    lazy = Labelled(array, place)
+    lazy = Labelled(store, group, name, place, verified)
     data: Any = dask.array.from_array(  # type: ignore[no-untyped-call]
         lazy, chunks=lazy.chunks, name=False, asarray=False
     )
@@ -134,9 +169,12 @@ def _variable(store: CellStore, group: int, name: str, dims: list[str], place: N
 def _column(store: CellStore, group: int, name: str, cells: Any) -> NDArray[Any]:
     """A coordinate, with words in place of codes."""
     array = store.array(group, name)
-    values: NDArray[Any] = np.asarray(array[:])[cells]
+    values: NDArray[Any] = store.coordinate(group, name)[cells]
     if _is_coded(name, array):
-        values = np.array(str(array.attrs["flag_meanings"]).split(" "))[values]
+        words = np.array(str(array.attrs["flag_meanings"]).split(" "))
+        if values.size and not 0 <= values.min() <= values.max() < words.size:
+            raise InputError(f"{store.path / array.path}: holds codes of words that it does not have")
+        values = words[values]
     return values
 
 

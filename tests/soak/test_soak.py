@@ -17,6 +17,7 @@ from soak.disks import can_mount, disk_full
 from soak.fuzz import answer, fuzz
 from soak.kills import Undisturbed, in_own_folder, scheduler_killed, undisturbed, workers_killed, workflow_killed
 from soak.outcome import Outcome
+from soak.stores import store_damaged
 
 MEMBERS = 40
 
@@ -57,6 +58,12 @@ def test_a_disk_that_fills_up(tmp_path, whole):
     outcome = in_own_folder(disk_full, tmp_path, "1-disk-0", whole[1])
     assert outcome.problems == []
     assert outcome.disturbances == 2
+
+
+def test_a_store_that_is_damaged(tmp_path, whole):
+    outcome = in_own_folder(store_damaged, tmp_path, "1-store-0", whole[1])
+    assert outcome.problems == []
+    assert outcome.disturbances == 5
 
 
 @pytest.fixture
