@@ -23,8 +23,8 @@ from dajko.errors import InputError
 from dajko.grid import Array
 from dajko.solvers import Status
 from dajko.study.config import StudyConfig
-from dajko.study.labelled import open_cells, open_summary, write_summary
-from dajko.study.layout import CELLS, SUMMARY
+from dajko.study.labelled import is_current, open_cells, open_summary, write_summary
+from dajko.study.layout import CELLS
 from dajko.study.store import CellStore
 from dajko.study.sweep import dimension_name
 
@@ -223,7 +223,7 @@ def _refresh(directory: Path) -> None:
     if not (directory / CELLS).exists():
         return
     store = CellStore(directory / CELLS)
-    if (directory / SUMMARY).exists():
+    if is_current(directory):
         opened = open_summary(directory)
         nodes = [opened] if isinstance(opened, xr.Dataset) else [c.to_dataset() for c in opened.children.values()]
         if all(nodes[0].attrs[name] == store.root.attrs[name] for name in ("study_hash", "configuration")):

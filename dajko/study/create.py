@@ -26,7 +26,7 @@ from dajko.study.columns import Columns, categories, coordinate, coordinate_name
 from dajko.study.config import SCHEMA_VERSION, study_hash
 from dajko.study.layout import CODECS, OBSERVATION, TIME, Variable, X, block_size, flags, stored_variables
 from dajko.study.plan import Group, Plan, Shape, group_name
-from dajko.study.store import CellStore, writing_all_chunks
+from dajko.study.store import CellStore, consolidate, writing_all_chunks
 
 # A store whose blocks are so many times smaller than those of a new one gets new blocks.
 _TOO_SMALL = 4
@@ -83,6 +83,9 @@ def create(path: Path, plan: Plan, code: str, old: CellStore | None = None) -> N
             "history": f"{kept['history']}\n{line}" if "history" in kept else line,
         }
     )
+    consolidate(temporary)
+    for name in filter(None, names):
+        consolidate(temporary, name)
     temporary.rename(path)
 
 

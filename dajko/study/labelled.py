@@ -14,17 +14,24 @@ import zarr
 
 from dajko.errors import InputError
 from dajko.study.layout import ALL_VARIABLES, FIELDS, NOT_ASKED, ORDER, SUMMARY, X, flags
-from dajko.study.store import CellStore, cells_path
+from dajko.study.store import CellStore, cells_path, consolidate
 from dajko.study.view import labelled
 
+# An attribute of the summary, and its value where members that are not good have no numbers.
+_FORM, _MASKED = "failed_members", "NaN"
 
-def open_study(path: str | Path) -> xr.Dataset | xr.DataTree:
+
+def open_study(path: str | Path, *, failed: bool = False) -> xr.Dataset | xr.DataTree:
     """Open the results of a study: everything, lazily, with the swept parameters as labelled dimensions.
 
     Parameters
     ----------
     path : str or Path
         The directory of the study, such as ``results/theta-noise``.
+    failed : bool
+        Show also the numbers of members whose status is not usable. By default their results are NaN at all times, and only
+        the data, the truth and what tells of their solves (``status``, ``step_status``, ``iterations``, ``residual``) are
+        shown.
 
     Returns
     -------
@@ -38,7 +45,7 @@ def open_study(path: str | Path) -> xr.Dataset | xr.DataTree:
         If there is no store.
     """
     store = CellStore(cells_path(Path(path)))
-    return _tree(_views(store))
+    return _tree(_views(store, failed))
 
 
 def open_cells(store: CellStore) -> dict[str, xr.Dataset]:
@@ -60,9 +67,9 @@ def open_cells(store: CellStore) -> dict[str, xr.Dataset]:
     return {"": next(iter(opened.values()))} if len(opened) == 1 else opened
 
 
-def _views(store: CellStore) -> dict[str, xr.Dataset]:
+def _views(store: CellStore, failed: bool = False) -> dict[str, xr.Dataset]:
     """The labelled view of each group of which the study asks for cells; the only one has no name."""
-    found = {str(group.path): labelled(store, i) for i, group in enumerate(store.groups)}
+    found = {str(group.path): labelled(store, i, failed) for i, group in enumerate(store.groups)}
     opened = {name: view for name, view in found.items() if view is not None}
     return {"": next(iter(opened.values()))} if len(opened) == 1 else opened
 
@@ -71,9 +78,12 @@ def decode(dataset: xr.Dataset) -> xr.Dataset:
     """Replace the integer codes of categorical coordinates by their words."""
     for name, coordinate in dataset.coords.items():
         if "flag_meanings" in coordinate.attrs:
-            words = np.array(str(coordinate.attrs["flag_meanings"]).split(" "))[coordinate.values]
+            words = np.array(str(coordinate.attrs["flag_meanings"]).split(" "), dtype=object)[coordinate.values]
             attributes = {k: v for k, v in coordinate.attrs.items() if not str(k).startswith("flag_")}
             dataset = dataset.assign_coords({name: (coordinate.dims, words, attributes)})
+    for variable in dataset.data_vars.values():
+        if "flag_values" in variable.attrs:  # of the type of the variable, as CF has it
+            variable.attrs["flag_values"] = np.asarray(variable.attrs["flag_values"], dtype=variable.dtype)
     return dataset
 
 
@@ -101,7 +111,7 @@ def _tree(nodes: dict[str, xr.Dataset]) -> xr.Dataset | xr.DataTree:
 
 
 def write_summary(directory: Path) -> Path:
-    """Write ``summary.zarr``: everything but the densities, with labelled dimensions.
+    """Write ``summary.zarr``: everything but the densities, with labelled dimensions; NaN where a member is not good.
 
     Parameters
     ----------
@@ -124,14 +134,28 @@ def write_summary(directory: Path) -> Path:
     shutil.rmtree(temporary, ignore_errors=True)
     opened = _views(store)
     names = list(opened)
-    with dask.config.set(scheduler="synchronous"):  # one chunk at a time, here, whatever cluster there is
-        for name, view in opened.items():
-            small = encode(view.drop_vars([f for f in (*FIELDS, X) if f in view.variables]))
-            small.to_zarr(temporary, group=name or None, mode="a", consolidated=False, zarr_format=3)
-    zarr.open_group(temporary, mode="r+").attrs.update({**dict(store.root.attrs), "groups": json.dumps(names)})
-    shutil.rmtree(target, ignore_errors=True)
-    temporary.rename(target)
+    try:
+        with dask.config.set(scheduler="synchronous"):  # one chunk at a time, here, whatever cluster there is
+            for name, view in opened.items():
+                small = encode(view.drop_vars([f for f in (*FIELDS, X) if f in view.variables]))
+                small.to_zarr(temporary, group=name or None, mode="a", consolidated=False, zarr_format=3)
+        attributes = {**dict(store.root.attrs), "groups": json.dumps(names), _FORM: _MASKED}
+        zarr.open_group(temporary, mode="r+").attrs.update(attributes)
+        for name in {"", *names}:
+            consolidate(temporary, name)
+        shutil.rmtree(target, ignore_errors=True)
+        temporary.rename(target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
     return target
+
+
+def is_current(directory: Path) -> bool:
+    """Whether there is a summary of the form that this dajko writes."""
+    try:
+        return zarr.open_group(directory / SUMMARY, mode="r").attrs.get(_FORM) == _MASKED
+    except (OSError, KeyError, ValueError, TypeError):
+        return False
 
 
 def open_summary(path: str | Path) -> xr.Dataset | xr.DataTree:
@@ -153,4 +177,7 @@ def open_summary(path: str | Path) -> xr.Dataset | xr.DataTree:
     root = zarr.open_group(target, mode="r")
     names = json.loads(str(root.attrs["groups"]))
     nodes = {n: xr.open_zarr(target, group=n or None, consolidated=False, zarr_format=3, chunks=None) for n in names}
-    return _tree({name: _in_order(decode(node.assign_attrs(dict(root.attrs)))) for name, node in nodes.items()})
+    attributes = dict(root.attrs)
+    for described in (attributes, *(node.attrs for node in nodes.values())):
+        described.pop(_FORM, None)
+    return _tree({name: _in_order(decode(node.assign_attrs(attributes))) for name, node in nodes.items()})

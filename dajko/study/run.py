@@ -23,7 +23,7 @@ from dajko.study.clusters import ClusterConfig, LocalCluster, SchedulerAddress, 
 from dajko.study.config import StudyConfig, study_hash
 from dajko.study.dispatch import connected, silent_client
 from dajko.study.dispatch import results as results_of
-from dajko.study.labelled import write_summary
+from dajko.study.labelled import is_current, write_summary
 from dajko.study.layout import FAILURES, MANIFEST, SUMMARY
 from dajko.study.locks import entrance, holders, writing
 from dajko.study.members import Plan, make_plan
@@ -197,7 +197,7 @@ def compute(
         busy_seconds=total.busy_seconds,
         solver_seconds=total.solver_seconds,
     )
-    if slab is None and not report.pending and not (directory / SUMMARY).exists():
+    if slab is None and not report.pending and not is_current(directory):
         write_summary(directory)
     return report
 

@@ -7,6 +7,7 @@ object; within a block the status is written last, so that a cell whose status i
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 import zarr
 from numpy.typing import ArrayLike, NDArray
+from zarr.storage import LocalStore
 
 from dajko.errors import InputError
 from dajko.solvers import Status
@@ -54,13 +56,15 @@ class CellStore:
         attributes = read_attributes(path)
         check_version(path, attributes["schema_version"])
         try:
-            self.root = zarr.open_group(path, mode="r+", zarr_format=3)
+            self.root = zarr.open_group(path, mode="r+", zarr_format=3, use_consolidated=False)
             self.study_name = str(attributes["study"])
             self.hash = str(attributes["study_hash"])
             self.code = str(attributes["code"])
             self.parameters: list[str] = json.loads(str(attributes["parameters"]))
             names = json.loads(str(attributes["groups"]))
-            self.groups = [zarr.open_group(path, path=name or None, mode="r+", zarr_format=3) for name in names]
+            self.groups = [
+                zarr.open_group(path, path=name or None, mode="r+", zarr_format=3, use_consolidated=False) for name in names
+            ]
             self._shapes = [Shape(*json.loads(str(group.attrs["shape"]))) for group in self.groups]
             with writing_all_chunks():
                 self._arrays = [{name: group[name] for name in ("status", ORDER)} for group in self.groups]
@@ -89,6 +93,11 @@ class CellStore:
     def unasked(self) -> int:
         """Number of cells that the study does not ask for any more."""
         return sum(int((self.order(group) == NOT_ASKED).sum()) for group in range(len(self.groups)))
+
+    def describe(self, attributes: Mapping[str, Any]) -> None:
+        """Change attributes of the store."""
+        self.root.attrs.update(dict(attributes))
+        consolidate(self.path)
 
     def shape(self, group: int) -> Shape:
         """What decides the shape of a group's results."""
@@ -216,6 +225,16 @@ def _pending(status: NDArray[Any], order: NDArray[Any]) -> NDArray[np.bool_]:
 def writing_all_chunks() -> Any:
     """Arrays opened within it write a chunk of nothing but fill values as a file too, so that none may be missing."""
     return zarr.config.set({"array.write_empty_chunks": True})
+
+
+def consolidate(path: Path, group: str = "") -> None:
+    """Write the metadata of all arrays below a group into its own, where xarray looks for them first.
+
+    A copy, for those who open the store without dajko: xarray warns where there is none. dajko reads the arrays' own.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # zarr's remark that other implementations may not read the copy: they need not
+        zarr.consolidate_metadata(LocalStore(path), path=group or None, zarr_format=3)
 
 
 def read_attributes(path: Path) -> dict[str, Any]:

@@ -13,12 +13,16 @@ import xarray as xr
 import zarr
 from numpy.typing import NDArray
 
-from dajko.study.layout import ALL_VARIABLES, ID, MEMBER, NOT_ASKED, OBSERVATION, TIME, X
+from dajko.solvers import Status
+from dajko.study.layout import ALL_VARIABLES, ID, KEPT, MEMBER, NOT_ASKED, OBSERVATION, TIME, X
 from dajko.study.store import CellStore
 from dajko.study.sweep import dimension_name
 
 # Bytes of a chunk of the view, about.
 _CHUNK = 32_000_000
+
+# Statuses of the members whose numbers are results.
+_USABLE = [status for status in Status if status.usable]
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,10 +34,13 @@ class Labelled:
     array : zarr.Array, shape (cells, ...)
     place : array of int, shape (..., members)
         Which cell stands where; -1 where there is none.
+    status : zarr.Array, shape (cells,), optional
+        Numbers of cells whose status is not usable read NaN; by default all are shown.
     """
 
     array: zarr.Array[Any]
     place: NDArray[np.int64]
+    status: zarr.Array[Any] | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -64,11 +71,12 @@ class Labelled:
         cells = place.ravel()
         there = cells >= 0
         wanted = cells[there]
-        if wanted.size and wanted[-1] - wanted[0] == wanted.size - 1 and (np.diff(wanted) == 1).all():
-            read = np.asarray(self.array[(slice(int(wanted[0]), int(wanted[-1]) + 1), *rest)])
-        else:
-            distinct, at = np.unique(wanted, return_inverse=True)
-            read = np.asarray(self.array.oindex[(distinct, *rest)])[at]
+        # The status first: workers write it last.
+        good = None if self.status is None else np.isin(_read(self.status, wanted, ()), _USABLE)
+        read = _read(self.array, wanted, rest)
+        if good is not None and not good.all():
+            read = read.copy()
+            read[~good] = np.nan
         if there.all():
             found = read
         else:
@@ -78,8 +86,18 @@ class Labelled:
         return found.reshape((*place.shape, *found.shape[1:]))
 
 
-def labelled(store: CellStore, group: int) -> xr.Dataset | None:
+def _read(array: zarr.Array[Any], cells: NDArray[np.int64], rest: tuple[slice | int, ...]) -> NDArray[Any]:
+    """Cells of an array, in the order in which they are asked for."""
+    if cells.size and cells[-1] - cells[0] == cells.size - 1 and (np.diff(cells) == 1).all():
+        return np.asarray(array[(slice(int(cells[0]), int(cells[-1]) + 1), *rest)])
+    distinct, at = np.unique(cells, return_inverse=True)
+    return np.asarray(array.oindex[(distinct, *rest)])[at]
+
+
+def labelled(store: CellStore, group: int, failed: bool = False) -> xr.Dataset | None:
     """The cells of a group that the study asks for, or None if it asks for none.
+
+    Results of cells whose status is not usable are NaN, unless ``failed`` asks for them.
 
     Keys that vary together share the dimension ``zip`` and are coordinates along it; perturbed keys are coordinates over
     all swept dimensions and ``member``.
@@ -111,7 +129,7 @@ def labelled(store: CellStore, group: int) -> xr.Dataset | None:
     place[tuple(codes)] = asked
     variables: dict[str, Any] = {}
     for name in [n for n in ALL_VARIABLES if n in store.variables(group)]:
-        variables[name] = _variable(store, group, name, dims, place)
+        variables[name] = _variable(store, group, name, dims, place, hidden=not failed and name not in KEPT)
     for name in [ID, *(dimension_name(key) for key in store.study.ensemble.perturbations)]:
         coordinates[name] = _variable(store, group, name, dims, place)
     for name in (TIME, X, OBSERVATION):
@@ -121,9 +139,11 @@ def labelled(store: CellStore, group: int) -> xr.Dataset | None:
     return xr.Dataset(variables, coordinates, attributes)
 
 
-def _variable(store: CellStore, group: int, name: str, dims: list[str], place: NDArray[np.int64]) -> tuple[Any, ...]:
+def _variable(
+    store: CellStore, group: int, name: str, dims: list[str], place: NDArray[np.int64], hidden: bool = False
+) -> tuple[Any, ...]:
     array = store.array(group, name)
-    lazy = Labelled(array, place)
+    lazy = Labelled(array, place, store.array(group, "status") if hidden else None)
     data: Any = dask.array.from_array(  # type: ignore[no-untyped-call]
         lazy, chunks=lazy.chunks, name=False, asarray=False
     )
@@ -136,7 +156,8 @@ def _column(store: CellStore, group: int, name: str, cells: Any) -> NDArray[Any]
     array = store.array(group, name)
     values: NDArray[Any] = np.asarray(array[:])[cells]
     if _is_coded(name, array):
-        values = np.array(str(array.attrs["flag_meanings"]).split(" "))[values]
+        # Objects: of all the kinds of text that NumPy has, the one that zarr's format 3, netCDF and pandas agree on.
+        values = np.array(str(array.attrs["flag_meanings"]).split(" "), dtype=object)[values]
     return values
 
 
@@ -154,4 +175,7 @@ def _is_coded(name: str, array: zarr.Array[Any]) -> bool:
 def _plain_attributes(store: CellStore, group: int, name: str) -> dict[str, Any]:
     array = store.array(group, name)
     hidden = ("coordinates", "flag_values", "flag_meanings") if _is_coded(name, array) else ("coordinates",)
-    return {key: value for key, value in array.attrs.items() if key not in hidden}
+    found = {key: value for key, value in array.attrs.items() if key not in hidden}
+    if "flag_values" in found:  # of the type of the variable, as CF has it
+        found["flag_values"] = np.asarray(found["flag_values"], dtype=array.dtype)
+    return found
