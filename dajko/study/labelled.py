@@ -14,11 +14,14 @@ import zarr
 
 from dajko.errors import InputError
 from dajko.study.layout import ALL_VARIABLES, FIELDS, NOT_ASKED, ORDER, SUMMARY, X, flags
+from dajko.study.locks import lock
 from dajko.study.store import CellStore, cells_path, consolidate
 from dajko.study.view import labelled
 
 # An attribute of the summary, and its value where members that are not good have no numbers.
 _FORM, _MASKED = "failed_members", "NaN"
+# The lock of those who write a summary: a run, Snakemake's last job, a report.
+_LOCK = "summary"
 
 
 def open_study(path: str | Path, *, failed: bool = False) -> xr.Dataset | xr.DataTree:
@@ -129,9 +132,30 @@ def write_summary(directory: Path) -> Path:
         If there is no store of cells.
     """
     store = CellStore(cells_path(directory))
+    with lock(directory, _LOCK):
+        _clear(directory)
+        return _write(store, directory)
+
+
+def clear_leftovers(directory: Path) -> None:
+    """Remove summaries that somebody has begun and not finished, unless somebody is writing one now."""
+    if any(directory.glob(f".{SUMMARY}.*")):
+        lease = lock(directory, _LOCK)
+        if lease.acquire(wait=False) is None:
+            try:
+                _clear(directory)
+            finally:
+                lease.release()
+
+
+def _clear(directory: Path) -> None:
+    for left in directory.glob(f".{SUMMARY}.*"):
+        shutil.rmtree(left, ignore_errors=True)
+
+
+def _write(store: CellStore, directory: Path) -> Path:
     target = directory / SUMMARY
     temporary = target.with_name(f".{SUMMARY}.{os.getpid()}")
-    shutil.rmtree(temporary, ignore_errors=True)
     opened = _views(store)
     names = list(opened)
     try:

@@ -15,8 +15,18 @@ import dajko
 from dajko.errors import InputError
 from dajko.solvers import Status
 from dajko.study.block import Task, run_block
-from dajko.study.labelled import decode, encode, is_current, open_cells, open_study, open_summary, write_summary
+from dajko.study.labelled import (
+    clear_leftovers,
+    decode,
+    encode,
+    is_current,
+    open_cells,
+    open_study,
+    open_summary,
+    write_summary,
+)
 from dajko.study.layout import SUMMARY, VARIABLES
+from dajko.study.locks import lock
 from dajko.study.prepare import prepare
 from dajko.study.store import CellStore
 
@@ -230,7 +240,23 @@ def test_the_summary_is_replaced_as_a_whole(tmp_path, computed):
     assert write_summary(directory) == directory / SUMMARY
     assert (open_summary(directory).mass == 5.0).all()
     assert not (directory / SUMMARY / "left-over").exists()
-    assert sorted(p.name for p in directory.iterdir()) == ["cells.zarr", SUMMARY]
+    assert sorted(p.name for p in directory.iterdir()) == [".locks", "cells.zarr", SUMMARY]
+
+
+def test_what_a_killed_writer_has_left_is_removed(tmp_path, computed):
+    """But not what another one is writing."""
+    directory = tmp_path / "one"
+    computed(directory, {"sweep": None})
+    left = directory / f".{SUMMARY}.4711"
+    left.mkdir()
+    with lock(directory, "summary"):
+        clear_leftovers(directory)
+        assert left.exists()
+    clear_leftovers(directory)
+    assert not left.exists()
+    left.mkdir()
+    write_summary(directory)
+    assert not left.exists()
 
 
 def test_an_interrupted_summary_leaves_the_old_one(tmp_path, computed, monkeypatch):

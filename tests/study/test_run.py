@@ -13,7 +13,6 @@ import numpy as np
 import psutil
 import pytest
 import xarray as xr
-from filelock import FileLock
 
 import dajko
 from dajko.errors import InputError
@@ -412,7 +411,8 @@ def test_two_slabs_complete_a_store(tmp_path, tiny, address, reference):
 @pytest.mark.parametrize("slabs", [3, 8, 20])
 def test_slabs_share_the_blocks(tmp_path, make, slabs):
     """Every block belongs to exactly one slab, also where there are more slabs than blocks."""
-    from dajko.study.prepare import prepare
+    from dajko.study.locks import lock
+from dajko.study.prepare import prepare
     from dajko.study.run import _share
 
     store = prepare(tmp_path / "one", make({**STUDY, "block": 1, "sweep": {"grid.nx": [8, 10], "theta": [1.0, 2.0]}}))
@@ -432,7 +432,7 @@ def test_a_slab_that_is_none(tmp_path, tiny, slab):
 def test_a_second_run_of_the_same_cells_is_refused(tmp_path, tiny, address):
     directory, study = tmp_path / "one", tiny({**STUDY, "block": 1, "slabs": 2})
     (directory / ".locks").mkdir(parents=True)
-    with FileLock(directory / ".locks" / "slab-0-of-2"):
+    with lock(directory, "slab-0-of-2"):
         for slab in (0, None):
             with pytest.raises(InputError, match="another run is writing this study; wait for it or stop it"):
                 run_study(study, directory, address, slab=slab, quiet=True)
