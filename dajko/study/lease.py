@@ -1,10 +1,10 @@
 """Locks on any file system that several hosts share: leases, files that name their holder and that it keeps fresh.
 
-Locks of the system (``flock``) are refused by some network file systems, and on others hold on one host alone. All that a lease
-asks for is that a file is created by one process only (``O_EXCL``). The files of a lease are numbered. The one with the
-highest number counts: it is held, released, or left by a holder that is gone. Whoever wants it creates the next number, looks
-again, and has it if no number is higher. Numbers only grow, and the highest is never removed, so that of several processes
-that take over what a dead one has left only one wins, however slow the others are.
+Locks of the system (``flock``) are refused by some network file systems, and on others hold on one host alone. All that a
+lease asks for is that a file is created by one process only (``O_EXCL``). The files of a lease are numbered. The one with the
+highest number counts: it is held, released, or left by a holder that is gone. Whoever wants it creates the next number,
+looks again, and has it if no number is higher. Numbers only grow, and the highest is never removed, so that of several
+processes that take over what a dead one has left only one wins, however slow the others are.
 """
 
 from __future__ import annotations
@@ -201,8 +201,8 @@ def _numbered(path: Path, number: int) -> Path:
 
 def _numbers(path: Path) -> list[int]:
     found = []
-    for name in os.listdir(path.parent):
-        stem, _, number = name.rpartition(".")
+    for file in path.parent.iterdir():
+        stem, _, number = file.name.rpartition(".")
         if stem == path.name and number.isdigit():
             found.append(int(number))
     return found
@@ -239,7 +239,7 @@ def _now(directory: Path) -> float:
 
 def _place() -> str:
     try:
-        space = os.stat("/proc/self/ns/pid").st_ino
+        space = Path("/proc/self/ns/pid").stat().st_ino
     except OSError:
         space = 0
     return f"{socket.gethostname()}/{space}"

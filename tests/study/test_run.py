@@ -21,6 +21,7 @@ from dajko.study.cluster import open_cluster
 from dajko.study.clusters import LocalCluster, SchedulerAddress
 from dajko.study.labelled import open_summary
 from dajko.study.layout import FAILURES, MANIFEST, NOT_REPRODUCIBLE, PERFORMANCE, SUMMARY, VARIABLES
+from dajko.study.locks import lock
 from dajko.study.run import finish, run_study
 from dajko.study.store import CellStore
 
@@ -411,8 +412,7 @@ def test_two_slabs_complete_a_store(tmp_path, tiny, address, reference):
 @pytest.mark.parametrize("slabs", [3, 8, 20])
 def test_slabs_share_the_blocks(tmp_path, make, slabs):
     """Every block belongs to exactly one slab, also where there are more slabs than blocks."""
-    from dajko.study.locks import lock
-from dajko.study.prepare import prepare
+    from dajko.study.prepare import prepare
     from dajko.study.run import _share
 
     store = prepare(tmp_path / "one", make({**STUDY, "block": 1, "sweep": {"grid.nx": [8, 10], "theta": [1.0, 2.0]}}))
