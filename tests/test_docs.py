@@ -1,4 +1,4 @@
-"""The Python examples of the documentation that open a study, run as they stand on studies with members that are not good."""
+"""The Python examples of the documentation that open a study, run as they stand on studies with failing members."""
 
 import re
 from pathlib import Path

@@ -1,8 +1,8 @@
 """Locks on any file system that several hosts share: leases, files that name their holder and that it keeps fresh.
 
 Locks of the system (``flock``) are refused by some network file systems, and on others hold on one host alone. All that a
-lease asks for is that a file is created by one process only (``O_EXCL``). The files of a lease are numbered. The one with the
-highest number counts: it is held, released, or left by a holder that is gone. Whoever wants it creates the next number,
+lease asks for is that a file is created by one process only (``O_EXCL``). The files of a lease are numbered. The one with
+the highest number counts: it is held, released, or left by a holder that is gone. Whoever wants it creates the next number,
 looks again, and has it if no number is higher. Numbers only grow, and the highest is never removed, so that of several
 processes that take over what a dead one has left only one wins, however slow the others are.
 """

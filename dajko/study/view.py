@@ -175,7 +175,7 @@ def _is_coded(name: str, array: zarr.Array[Any]) -> bool:
 def _plain_attributes(store: CellStore, group: int, name: str) -> dict[str, Any]:
     array = store.array(group, name)
     hidden = ("coordinates", "flag_values", "flag_meanings") if _is_coded(name, array) else ("coordinates",)
-    found = {key: value for key, value in array.attrs.items() if key not in hidden}
+    found: dict[str, Any] = {key: value for key, value in array.attrs.items() if key not in hidden}
     if "flag_values" in found:  # of the type of the variable, as CF has it
         found["flag_values"] = np.asarray(found["flag_values"], dtype=array.dtype)
     return found
