@@ -25,8 +25,8 @@ from dajko.solvers import Status
 from dajko.study.condition import condition
 from dajko.study.config import StudyConfig
 from dajko.study.foreign import as_stored
-from dajko.study.labelled import open_cells, open_summary, summary_attributes, write_summary
-from dajko.study.layout import CELLS, CHECKSUM
+from dajko.study.labelled import is_current, open_cells, open_summary, write_summary
+from dajko.study.layout import CELLS
 from dajko.study.store import CellStore, cells_path
 from dajko.study.sweep import dimension_name
 
@@ -243,9 +243,8 @@ def _refresh(directory: Path) -> None:
         return  # the summary tells what can be told
     if opened is not None:
         nodes = [opened] if isinstance(opened, xr.Dataset) else [c.to_dataset() for c in opened.children.values()]
-        # A summary without a checksum comes from an older dajko.
         same = all(nodes[0].attrs.get(name) == store.root.attrs.get(name) for name in _SAME)
-        if same and CHECKSUM in summary_attributes(directory):
+        if same and is_current(directory):
             status = np.concatenate([node["status"].values.ravel() for node in nodes])
             if {s.name.lower(): int((status == s).sum()) for s in Status} == store.counts():
                 return

@@ -80,6 +80,12 @@ ALL_VARIABLES = {**VARIABLES, **{name: v for added in DIAGNOSTICS.values() for n
 
 # The fields that `store.density` decides about.
 FIELDS = ("density", "truth")
+# What a member that is not good keeps where people read: what it was given, and how its solves went. Everything else of it
+# is a number that nobody vouches for.
+KEPT = (
+    *("truth", "data", "data_exact", "truth_outside"),
+    *("iterations", "residual", "step_status", "solve_time", "setting", "status"),
+)
 # Not the same in two runs of the same study.
 NOT_REPRODUCIBLE = ("solve_time",)
 

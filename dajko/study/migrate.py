@@ -105,7 +105,7 @@ def _from_1(source: Path, target: Path) -> None:
             values = {name: np.asarray(group[name][block.start : block.stop]) for name in names}  # type: ignore[index]
             new.write(block, {**values, "setting": np.zeros(block.stop - block.start)})
     kept = ("created", "python_version", "package_versions", "git_commit", "git_dirty")
-    new.root.attrs.update({k: attributes[k] for k in kept if k in attributes})
+    new.describe({k: attributes[k] for k in kept if k in attributes})
 
 
 def _name_failures(store: CellStore) -> None:

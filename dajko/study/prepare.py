@@ -113,7 +113,7 @@ def prepare(directory: Path, plan: Plan, recompute: bool = False) -> CellStore:
         # What is shown may have changed, without a cell being computed again.
         shown = description(plan)
         if any(store.root.attrs[key] != value for key, value in shown.items()):
-            store.root.attrs.update(shown)
+            store.describe(shown)
     except OSError as error:
         if is_full(error):
             raise no_space(directory, reason(error)) from None

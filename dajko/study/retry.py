@@ -123,5 +123,5 @@ def _number(store: CellStore, setting: dict[str, Any]) -> int:
     settings = store.settings
     if setting not in settings:
         settings.append(setting)
-        store.root.attrs["settings"] = json.dumps(settings)
+        store.describe({"settings": json.dumps(settings)})
     return settings.index(setting)

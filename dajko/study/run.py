@@ -27,8 +27,8 @@ from dajko.study.coordinates import mend_coordinates
 from dajko.study.dispatch import connected, silent_client
 from dajko.study.dispatch import results as results_of
 from dajko.study.files import refuse_links
-from dajko.study.labelled import summary_is_good, write_summary
-from dajko.study.layout import FAILURES, MANIFEST, SUMMARY
+from dajko.study.labelled import clear_leftovers, summary_is_good, write_summary
+from dajko.study.layout import FAILURES, MANIFEST, PERFORMANCE, SUMMARY
 from dajko.study.locks import entrance, holders, writing
 from dajko.study.members import Plan, make_plan
 from dajko.study.parse import parse, plain
@@ -193,6 +193,11 @@ def compute(
         Show no progress.
     """
     started, directory = time.monotonic(), store.path.parent
+    clear_leftovers(directory)
+    if slab is None:  # nobody else writes here, so what smaller files were to become is nobody's
+        for name in (MANIFEST, PERFORMANCE):
+            for left in directory.glob(f".{name}.*"):
+                left.unlink(missing_ok=True)
     if tasks:
         (directory / MANIFEST).unlink(missing_ok=True)
         shutil.rmtree(directory / SUMMARY, ignore_errors=True)

@@ -89,7 +89,7 @@ class CellStore:
         attributes = attributes_of(path, self.keeper, self.spare)
         check_version(path, attributes["schema_version"])
         try:
-            self.root = zarr.open_group(self.keeper, mode="r+", zarr_format=3)
+            self.root = zarr.open_group(self.keeper, mode="r+", zarr_format=3, use_consolidated=False)
             self.study_name = str(attributes["study"])
             self.hash = str(attributes["study_hash"])
             self.code = str(attributes["code"])
@@ -140,6 +140,10 @@ class CellStore:
     def unasked(self) -> int:
         """Number of cells that the study does not ask for any more."""
         return sum(int((self.order(group) == NOT_ASKED).sum()) for group in range(len(self.groups)))
+
+    def describe(self, attributes: Mapping[str, Any]) -> None:
+        """Change attributes of the store."""
+        self.root.attrs.update(dict(attributes))
 
     def shape(self, group: int) -> Shape:
         """What decides the shape of a group's results."""

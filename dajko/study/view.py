@@ -14,12 +14,16 @@ import zarr
 from numpy.typing import NDArray
 
 from dajko.errors import InputError
-from dajko.study.layout import ALL_VARIABLES, ID, MEMBER, NOT_ASKED, OBSERVATION, ORDER, SEED_KEY, TIME, X
+from dajko.solvers import Status
+from dajko.study.layout import ALL_VARIABLES, ID, KEPT, MEMBER, NOT_ASKED, OBSERVATION, ORDER, SEED_KEY, TIME, X
 from dajko.study.store import CellStore
 from dajko.study.sweep import all_written, dimension_name
 
 # Bytes of a chunk of the view, about.
 _CHUNK = 32_000_000
+
+# Statuses of the members whose numbers are results.
+_USABLE = [status for status in Status if status.usable]
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +39,8 @@ class Labelled:
         Which cell stands where; -1 where there is none.
     verified : bool
         Whether it is known that the cells hold their own numbers.
+    hidden : bool
+        Whether numbers of cells whose status is not usable read NaN.
     """
 
     store: CellStore
@@ -42,6 +48,7 @@ class Labelled:
     name: str
     place: NDArray[np.int64]
     verified: bool = False
+    hidden: bool = False
 
     @property
     def array(self) -> zarr.Array[Any]:
@@ -77,8 +84,14 @@ class Labelled:
         cells = place.ravel()
         there = cells >= 0
         distinct, at = np.unique(cells[there], return_inverse=True)
+        # The status first: workers write it last.
+        status = self.store.rows(self.group, "status", distinct, self.verified) if self.hidden else None
         # A cell as a whole, which is what its checksum is of.
-        read = self.store.rows(self.group, self.name, distinct, self.verified)[(slice(None), *rest)][at]
+        read = self.store.rows(self.group, self.name, distinct, self.verified)[(slice(None), *rest)]
+        if status is not None and not np.isin(status, _USABLE).all():
+            read = np.array(read)
+            read[~np.isin(status, _USABLE)] = np.nan
+        read = read[at]
         if there.all():
             found = read
         else:
@@ -88,8 +101,12 @@ class Labelled:
         return found.reshape((*place.shape, *found.shape[1:]))
 
 
-def labelled(store: CellStore, group: int, damaged: NDArray[np.bool_], verified: bool = False) -> xr.Dataset | None:
+def labelled(
+    store: CellStore, group: int, damaged: NDArray[np.bool_], verified: bool = False, failed: bool = False
+) -> xr.Dataset | None:
     """The cells of a group that the study asks for, or None if it asks for none.
+
+    Results of cells whose status is not usable are NaN, unless ``failed`` asks for them.
 
     Keys that vary together share the dimension ``zip`` and are coordinates along it; perturbed keys are coordinates over
     all swept dimensions and ``member``. DamagedError cells read as if they had not been computed.
@@ -130,7 +147,7 @@ def labelled(store: CellStore, group: int, damaged: NDArray[np.bool_], verified:
     sound = np.where((place >= 0) & damaged[place], -1, place)
     variables: dict[str, Any] = {}
     for name in [n for n in ALL_VARIABLES if n in store.variables(group)]:
-        variables[name] = _variable(store, group, name, dims, sound, verified)
+        variables[name] = _variable(store, group, name, dims, sound, verified, hidden=not failed and name not in KEPT)
     for name in [ID, *(dimension_name(key) for key in store.study.ensemble.perturbations)]:
         coordinates[name] = _variable(store, group, name, dims, place)
     for name in (TIME, X, OBSERVATION):
@@ -155,10 +172,16 @@ def unlabelled(store: CellStore, group: int, cells: NDArray[np.int64], damaged: 
 
 
 def _variable(
-    store: CellStore, group: int, name: str, dims: list[str], place: NDArray[np.int64], verified: bool = False
+    store: CellStore,
+    group: int,
+    name: str,
+    dims: list[str],
+    place: NDArray[np.int64],
+    verified: bool = False,
+    hidden: bool = False,
 ) -> tuple[Any, ...]:
     array = store.array(group, name)
-    lazy = Labelled(store, group, name, place, verified)
+    lazy = Labelled(store, group, name, place, verified, hidden)
     data: Any = dask.array.from_array(  # type: ignore[no-untyped-call]
         lazy, chunks=lazy.chunks, name=False, asarray=False
     )
@@ -171,7 +194,8 @@ def _column(store: CellStore, group: int, name: str, cells: Any) -> NDArray[Any]
     array = store.array(group, name)
     values: NDArray[Any] = store.coordinate(group, name)[cells]
     if _is_coded(name, array):
-        words = np.array(str(array.attrs["flag_meanings"]).split(" "))
+        # Objects: of all the kinds of text that NumPy has, the one that zarr's format 3, netCDF and pandas agree on.
+        words = np.array(str(array.attrs["flag_meanings"]).split(" "), dtype=object)
         if values.size and not 0 <= values.min() <= values.max() < words.size:
             raise InputError(f"{store.path / array.path}: holds codes of words that it does not have")
         values = words[values]
@@ -192,4 +216,7 @@ def _is_coded(name: str, array: zarr.Array[Any]) -> bool:
 def _plain_attributes(store: CellStore, group: int, name: str) -> dict[str, Any]:
     array = store.array(group, name)
     hidden = ("coordinates", "flag_values", "flag_meanings") if _is_coded(name, array) else ("coordinates",)
-    return {key: value for key, value in array.attrs.items() if key not in hidden}
+    found: dict[str, Any] = {key: value for key, value in array.attrs.items() if key not in hidden}
+    if "flag_values" in found:  # of the type of the variable, as CF has it
+        found["flag_values"] = np.asarray(found["flag_values"], dtype=array.dtype)
+    return found

@@ -13,7 +13,6 @@ import numpy as np
 import psutil
 import pytest
 import xarray as xr
-from filelock import FileLock
 
 import dajko
 from dajko.errors import InputError
@@ -23,6 +22,7 @@ from dajko.study.cluster import open_cluster
 from dajko.study.clusters import LocalCluster, SchedulerAddress
 from dajko.study.labelled import open_summary
 from dajko.study.layout import FAILURES, MANIFEST, NOT_REPRODUCIBLE, PERFORMANCE, SUMMARY, VARIABLES
+from dajko.study.locks import lock
 from dajko.study.run import finish, run_study
 from dajko.study.store import CellStore
 
@@ -433,7 +433,7 @@ def test_a_slab_that_is_none(tmp_path, tiny, slab):
 def test_a_second_run_of_the_same_cells_is_refused(tmp_path, tiny, address):
     directory, study = tmp_path / "one", tiny({**STUDY, "block": 1, "slabs": 2})
     (directory / ".locks").mkdir(parents=True)
-    with FileLock(directory / ".locks" / "slab-0-of-2"):
+    with lock(directory, "slab-0-of-2"):
         for slab in (0, None):
             with pytest.raises(InputError, match="another run is writing this study; wait for it or stop it"):
                 run_study(study, directory, address, slab=slab, quiet=True)
