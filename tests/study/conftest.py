@@ -1,6 +1,5 @@
 """Plans, stores that are computed in this process, and a cluster for the tests that need one."""
 
-import numpy as np
 import pytest
 
 from dajko.study.block import Task, run_block
@@ -28,22 +27,6 @@ def computed(make):
         return store
 
     return compute
-
-
-@pytest.fixture(scope="session")
-def rewrite():
-    """Writes other values of some variables into all blocks of a store, as if they had been computed."""
-
-    def write(store, **values):
-        for group in range(len(store.groups)):
-            for block in store.blocks(group):
-                names, place = store.variables(group), slice(block.start, block.stop)
-                row = {name: np.asarray(store.array(group, name)[place]) for name in names}
-                shapes = {name: store.array(group, name).shape for name in values}
-                row |= {name: np.broadcast_to(value, shapes[name])[place] for name, value in values.items()}
-                store.write(block, row)
-
-    return write
 
 
 @pytest.fixture(scope="session")
