@@ -63,6 +63,9 @@ def _line(value: str) -> str:
 WallTime = Annotated[str, BeforeValidator(_time_text), AfterValidator(_time)]
 Memory = Annotated[str, AfterValidator(_memory)]
 Line = Annotated[str, AfterValidator(_line)]
+Dashboard = Annotated[
+    bool, Field(description="Serve Dask's dashboard on loopback, where every user of the same host can read it.")
+]
 
 
 class Certificates(Strict):
@@ -86,6 +89,7 @@ class LocalCluster(Strict):
     patience: Positive = Field(
         300.0, description="Seconds to wait for a process when all are gone in the middle of a study."
     )
+    dashboard: Dashboard = False
 
 
 class SchedulerAddress(Strict):
@@ -130,7 +134,7 @@ class SlurmCluster(Strict):
         default_factory=list, description="Shell commands at the start of a job, such as module load."
     )
     python: Line | None = Field(None, description="Python on the nodes; by default that of dajko.")
-    scratch: Line | None = Field(None, description="Directory on the nodes for temporary files.")
+    scratch: Line | None = Field(None, description="Directory on the nodes for temporary files; by default their own.")
     logs: str | None = Field(
         None, min_length=1, description="Directory for the jobs' output; by default logs/slurm of the study."
     )
@@ -139,6 +143,7 @@ class SlurmCluster(Strict):
         3600.0, description="Seconds to wait for a worker when all are gone in the middle of a study."
     )
     tls: Certificates | None = Field(None, description="Certificates; by default a set that lasts as long as the cluster.")
+    dashboard: Dashboard = False
 
     @model_validator(mode="after")
     def _number(self) -> SlurmCluster:
