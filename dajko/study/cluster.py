@@ -65,7 +65,7 @@ def _local(config: clusters.LocalCluster, blocks: int) -> Iterator[Client]:
     workers = min(config.workers or cores(), max(blocks, 1))
     settings = {"distributed.nanny.pre-spawn-environ": ONE_THREAD, **SCHEDULER, **WORKER, **LOCAL}
     settings |= {} if config.dashboard else NO_PAGES
-    with private_folder() as folder, dask.config.set(settings):
+    with private_folder() as folder, dask.config.set({**settings, "temporary-directory": str(folder)}):
         # Whoever reaches a scheduler or a worker can run code, and every user of this machine reaches what listens on
         # loopback. So all of them ask for a certificate that only this user can read.
         safe = security(make_certificates(folder / "tls"))
@@ -81,7 +81,6 @@ def _local(config: clusters.LocalCluster, blocks: int) -> Iterator[Client]:
                 worker_dashboard_address="127.0.0.1:0" if config.dashboard else None,
                 scheduler_kwargs={"dashboard": config.dashboard},
                 memory_limit=config.memory or "auto",
-                local_directory=str(folder),
             )
         with local as cluster, Client(cluster) as client:
             yield client

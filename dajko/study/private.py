@@ -29,8 +29,8 @@ _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 def private_folder() -> Iterator[Path]:
     """A new folder below the temporary directory, mode 0700, which is removed at the end.
 
-    A run that is killed leaves its folder behind, and the next one of the same user removes it. The folder of a run that lives
-    is locked, which also keeps systemd from tidying it up.
+    A run that is killed leaves its folder behind, and the next one of the same user removes it. The folder of a run that
+    lives is locked, which also keeps systemd from tidying it up.
 
     Raises
     ------

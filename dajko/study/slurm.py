@@ -28,6 +28,7 @@ from distributed.deploy.adaptive import Adaptive
 from dajko.errors import InputError
 from dajko.study import drain
 from dajko.study.clusters import SlurmCluster, seconds_of
+from dajko.study.private import private_folder
 from dajko.study.settings import JOBS, NO_PAGES, ONE_THREAD, SCHEDULER, WORKER, environment
 from dajko.study.tls import make_certificates, security
 
@@ -104,7 +105,11 @@ def slurm_client(config: SlurmCluster, blocks: int, directory: Path, logger: log
     logs = Path(config.logs).absolute() if config.logs else directory / "logs" / "slurm"
     logs.mkdir(parents=True, exist_ok=True)
     settings = {**SCHEDULER, **JOBS, **({} if config.dashboard else NO_PAGES)}
-    with _certificates(config, directory) as safe, dask.config.set(settings):
+    with (
+        private_folder() as folder,  # the scheduler has files, too
+        _certificates(config, directory) as safe,
+        dask.config.set({**settings, "temporary-directory": str(folder)}),
+    ):
         cluster: Any = SLURMCluster(
             queue=config.partition,
             account=config.account,

@@ -86,8 +86,12 @@ def test_one_poisonous_cell_fails_and_all_others_are_there(tmp_path, tiny, compu
     assert run_study(tiny(STUDY), directory, 1, quiet=True).computed == 0
 
 
+def client_of(client):
+    return Client(client.scheduler.address, security=client.security)
+
+
 def test_a_client_that_has_given_its_scheduler_up(cluster):
-    with Client(cluster.scheduler.address, security=cluster.security) as client, pytest.raises(InputError, match=r"the connection to the scheduler at .+ was lost"):
+    with client_of(cluster) as client, pytest.raises(InputError, match=r"the connection to the scheduler at .+ was lost"):
         ask_when_closed(client)
 
 
@@ -98,5 +102,5 @@ def ask_when_closed(client):
 
 
 def test_other_errors_are_not_taken_for_a_lost_scheduler(cluster):
-    with Client(cluster.scheduler.address, security=cluster.security) as client, pytest.raises(RuntimeError, match="something else"), connected(client):
+    with client_of(cluster) as client, pytest.raises(RuntimeError, match="something else"), connected(client):
         raise RuntimeError("something else")
