@@ -64,6 +64,9 @@ def _line(value: str) -> str:
 WallTime = Annotated[str, BeforeValidator(_time_text), AfterValidator(_time)]
 Memory = Annotated[str, AfterValidator(_memory)]
 Line = Annotated[str, AfterValidator(_line)]
+Dashboard = Annotated[
+    bool, Field(description="Serve Dask's dashboard on loopback, where every user of the same host can read it.")
+]
 
 
 class Certificates(Strict):
@@ -85,6 +88,7 @@ class LocalCluster(Strict):
     patience: Positive = Field(
         300.0, description="Seconds to wait for a process when all are gone in the middle of a study."
     )
+    dashboard: Dashboard = False
 
 
 class SchedulerAddress(Strict):
@@ -129,13 +133,14 @@ class SlurmCluster(Strict):
     python: Annotated[Line, AfterValidator(expanded)] | None = Field(
         None, description="Python on the nodes; by default that of dajko."
     )
-    scratch: Line | None = Field(None, description="Directory on the nodes for temporary files.")
+    scratch: Line | None = Field(None, description="Directory on the nodes for temporary files; by default their own.")
     logs: PathText | None = Field(None, description="Directory for the jobs' output; by default logs/slurm of the study.")
     wait: Positive = Field(3600.0, description="Seconds to wait for the first worker.")
     patience: Positive = Field(
         3600.0, description="Seconds to wait for a worker when all are gone in the middle of a study."
     )
     tls: Certificates | None = Field(None, description="Certificates; by default a set that lasts as long as the cluster.")
+    dashboard: Dashboard = False
 
     @model_validator(mode="after")
     def _number(self) -> SlurmCluster:

@@ -311,7 +311,8 @@ def _compute(
             workers = len(scheduler["workers"])
             expected = min(config.most, len(tasks)) if isinstance(config, SlurmCluster) else workers
             logger.info("%s: %d workers of the scheduler %s", name, workers, scheduler["address"])
-            logger.info("%s: %s", name, dashboard(client))
+            if isinstance(config, SchedulerAddress) or config.dashboard:
+                logger.info("%s: %s", name, dashboard(client))
             there = Attendance(client, max(workers, expected), config.patience, logger)
             warm(client, there)
             progress = StudyProgress(name, store.size, store.size - number, logger, bar)

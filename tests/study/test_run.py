@@ -25,6 +25,7 @@ from dajko.study.layout import FAILURES, MANIFEST, NOT_REPRODUCIBLE, PERFORMANCE
 from dajko.study.locks import lock
 from dajko.study.run import finish, run_study
 from dajko.study.store import CellStore
+from tests.clusters import scheduler_of
 
 # Eight cells at four points, of which one member has no data at every other step.
 STUDY = {"sweep": {"theta": [1e-3, math.inf], "noise.level": [0.0, 0.1]}, "ensemble.members": 2, "observations.every": 2}
@@ -335,13 +336,13 @@ def test_perturbed_members_record_their_draws(tmp_path, tiny, address, make):
 # --- schedulers -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_scheduler_by_its_file(tmp_path, tiny, cluster, reference):
+def test_a_scheduler_by_its_file(tmp_path, tiny, cluster, address, reference):
     """The file holds what `dask scheduler --scheduler-file` writes; it may come a little later than the run."""
     identity = cluster.run_on_scheduler(lambda dask_scheduler: dask_scheduler.identity(n_workers=0))
     file = tmp_path / "scheduler.json"
     writer = threading.Timer(0.3, lambda: file.write_text(json.dumps(identity)))
     writer.start()
-    given = SchedulerAddress(kind="scheduler", file=str(file), wait=30.0)
+    given = SchedulerAddress(kind="scheduler", file=str(file), wait=30.0, tls=address.tls)
     assert run_study(tiny(STUDY), tmp_path / "one", given, quiet=True).computed == 8
     writer.join()
     assert_identical(cells(tmp_path / "one"), reference)
@@ -465,7 +466,7 @@ def test_a_killed_worker_loses_nothing(tmp_path, tiny, computed):
 
         killer = threading.Thread(target=kill, daemon=True)
         killer.start()
-        report = run_study(tiny(changes), directory, client.scheduler.address, quiet=True)
+        report = run_study(tiny(changes), directory, scheduler_of(client), quiet=True)
         killer.join(timeout=10)
         assert killed.is_set()
         # A busy machine takes its time to bury the dead.

@@ -30,6 +30,7 @@ from dajko.study.run import run_study
 from dajko.study.store import Block, CellStore
 from dajko.study.sweep import Axis, Lazy, Sweep
 from dajko.study.view import Labelled
+from tests.clusters import scheduler_of
 
 # Sweeps of all kinds, some of which meet in one section.
 SWEEPS = [
@@ -227,9 +228,7 @@ def test_the_scheduler_holds_a_bounded_number_of_tasks(tmp_path, tiny, monkeypat
             return future
 
         monkeypatch.setattr(type(client), "submit", submit)
-        report = run_study(
-            tiny({"ensemble.members": 30, "block": 1}), tmp_path / "one", client.scheduler.address, quiet=True
-        )
+        report = run_study(tiny({"ensemble.members": 30, "block": 1}), tmp_path / "one", scheduler_of(client), quiet=True)
     assert (report.computed, report.missing) == (60, 0)
     assert sum(len(batch) for batch in batches) == 60
     assert max(under_way) <= 2
