@@ -276,21 +276,25 @@ def migrate(directory: Path) -> int:
 def report(directory: Path) -> int:
     """Draw the figures and tables of the studies in DIR, and one page, DIR/report.html.
 
+    What is missing or to be doubted is said here and on top of the page.
+
     \b
     Example:
       dajko report results
     Exit code: 0 done, 2 bad input.
     """
     from dajko.report.figures import plot_study
-    from dajko.report.page import write_page
+    from dajko.report.page import warnings_of, write_page
     from dajko.study.labelled import write_summary
 
     studies = _study_directories(directory)
     for study in studies:
         write_summary(study)
         plot_study(study)
+        for short, _ in warnings_of(study):
+            click.echo(f"{study.name}: {short[:1].lower()}{short[1:]}", err=True)
     root = directory.parent if studies == [directory] else directory
-    click.echo(write_page(root, [study.name for study in studies]))
+    click.echo(write_page(root))
     return DONE
 
 

@@ -6,7 +6,7 @@ import re
 from typing import Annotated, Any, Literal
 
 from dask.utils import parse_bytes
-from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from dajko.study.ingredients import Positive, PositiveWhole, Strict
@@ -164,9 +164,3 @@ class SlurmCluster(Strict):
 
 
 ClusterConfig = Annotated[LocalCluster | SchedulerAddress | SlurmCluster, Field(discriminator="kind")]
-
-
-def parse_cluster(text: str) -> LocalCluster | SchedulerAddress | SlurmCluster:
-    """A cluster from its JSON."""
-    cluster: LocalCluster | SchedulerAddress | SlurmCluster = TypeAdapter(ClusterConfig).validate_json(text)
-    return cluster

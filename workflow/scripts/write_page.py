@@ -1,8 +1,19 @@
-"""Write the page that shows all studies."""
+"""Write the page that shows all studies, and the short one for Snakemake's report."""
 
 from pathlib import Path
 
-from dajko.report.page import write_page
+from dajko.report.overview import write_overview
+from dajko.report.page import studies_in, write_page
+from dajko.study.parse import parse_studies
+
+
+def main(snakemake):
+    """The studies of the configuration come first, in its order; the others in the directory follow."""
+    results = Path(snakemake.output.page).absolute().parent
+    studies = list(parse_studies(snakemake.config).studies)
+    write_overview(results, studies)
+    write_page(results, list(dict.fromkeys([*studies, *studies_in(results)])))
+
 
 if __name__ == "__main__":
-    write_page(Path(snakemake.output[0]).absolute().parent, snakemake.params.studies)  # noqa: F821
+    main(snakemake)  # noqa: F821
