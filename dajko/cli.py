@@ -291,26 +291,31 @@ def migrate(directory: Path) -> int:
 def report(directory: Path) -> int:
     """Draw the figures and tables of the studies in DIR, and one page, DIR/report.html.
 
+    What is missing or to be doubted is said here and on top of the page.
+
     \b
     Example:
       dajko report results
     Exit code: 0 done, 1 a study is damaged or could not be drawn, 2 bad input.
     """
     from dajko.report.figures import plot_study
-    from dajko.report.page import write_page
+    from dajko.report.page import warnings_of, write_page
     from dajko.study.labelled import damage_sentences, is_damaged
 
     studies, drawn, wrong = _study_directories(directory), [], False
     for study in studies:
+        damage = damage_sentences(study)
         try:
-            plot_study(study)
+            plot_study(study, damage)
             drawn.append(study.name)
         except InputError as error:  # which is no reason to draw none of the others
             _say(error)
             wrong = True
             continue
-        for sentence in damage_sentences(study):
+        for sentence in damage:
             _say(sentence, about=study)
+        for short, _ in warnings_of(study)[len(damage) :]:
+            click.echo(f"{study.name}: {short[:1].lower()}{short[1:]}", err=True)
         wrong = wrong or is_damaged(study)
     if not drawn:
         return BAD_INPUT

@@ -72,8 +72,8 @@ def _density(rng: np.random.Generator, x: Array, dx: float) -> Array:
     elif kind == "two":
         values = np.exp(-0.5 * ((x + 0.5) / 0.1) ** 2) + rng.uniform(0.01, 1.0) * np.exp(-0.5 * ((x - 0.5) / 0.07) ** 2)
     else:
-        width = {"bump": rng.uniform(0.1, 0.4), "narrow": rng.uniform(0.6, 2.0) * dx, "wide": rng.uniform(1.0, 5.0)}
-        values = np.exp(-0.5 * ((x - center) / width.get(kind, 0.25)) ** 2)
+        widths = {"bump": rng.uniform(0.1, 0.4), "narrow": rng.uniform(0.6, 2.0) * dx, "wide": rng.uniform(1.0, 5.0)}
+        values = np.exp(-0.5 * ((x - center) / widths.get(kind, 0.25)) ** 2)
         if kind == "vacuum":
             values = np.maximum(values - 0.3, 0.0)
     # Neither class of nodes may be empty, else nothing lies between the bounds.

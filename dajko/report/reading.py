@@ -27,6 +27,7 @@ from dajko.study.config import StudyConfig
 from dajko.study.foreign import as_stored
 from dajko.study.labelled import is_current, open_cells, open_summary, write_summary
 from dajko.study.layout import CELLS
+from dajko.study.state import failure_kinds
 from dajko.study.store import CellStore, cells_path
 from dajko.study.sweep import dimension_name
 
@@ -38,7 +39,15 @@ _SAME = ("study", "study_hash", "configuration", "code", "axes", "parameters", "
 
 _READ = ("error_l1", "error_l2", "error_w2", "energy", "mass", "status")
 # What is read where the study has it.
-_READ_TOO = ("optimality_gap", "optimality_spread", "hamilton_jacobi")
+_READ_TOO = (
+    "optimality_gap",
+    "optimality_spread",
+    "hamilton_jacobi",
+    "step_status",
+    "odd_even",
+    "resolution",
+    "truth_outside",
+)
 
 
 @dataclass(frozen=True)
@@ -127,6 +136,12 @@ class StudyResults:
         """Number of cells with each status."""
         status = np.concatenate([node["status"].values.ravel() for node in self.nodes])
         return {s: int((status == s).sum()) for s in Status}
+
+    @cached_property
+    def failures(self) -> dict[str, int]:
+        """Number of cells that did not converge or failed by the kind of failure; empty where only a summary is there."""
+        failed = self.counts[Status.NOT_CONVERGED] or self.counts[Status.FAILED]
+        return failure_kinds(CellStore(self.directory / CELLS)) if failed and (self.directory / CELLS).exists() else {}
 
     @cached_property
     def _cells(self) -> dict[str, xr.Dataset] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from dajko.study.ingredients import PathText, Positive, PositiveWhole, Strict, expanded
@@ -166,9 +166,3 @@ class SlurmCluster(Strict):
 
 
 ClusterConfig = Annotated[LocalCluster | SchedulerAddress | SlurmCluster, Field(discriminator="kind")]
-
-
-def parse_cluster(text: str) -> LocalCluster | SchedulerAddress | SlurmCluster:
-    """A cluster from its JSON."""
-    cluster: LocalCluster | SchedulerAddress | SlurmCluster = TypeAdapter(ClusterConfig).validate_json(text)
-    return cluster

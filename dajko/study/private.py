@@ -6,6 +6,7 @@ first can have files of others truncated, through a link, or hold the locks that
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import stat
@@ -15,11 +16,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from dajko.errors import InputError
-
-try:
-    import fcntl
-except ImportError:  # Windows, where temporary files are the user's own
-    fcntl = None  # type: ignore[assignment]
 
 PREFIX = "dajko-run-"
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
@@ -115,8 +111,6 @@ def _made(parent: Path) -> tuple[Path, int | None]:
 
 def _lock(folder: Path) -> int | None:
     """A descriptor that holds the lock of a folder while it is open; not handed on to other programs."""
-    if fcntl is None:
-        return None
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -130,7 +130,7 @@ def study_state(directory: Path, verify: bool = False) -> StudyState:
         directory=str(directory),
         cells=store.size,
         counts=counts,
-        failures=_failures(store) if counts["not_converged"] or counts["failed"] else {},
+        failures=failure_kinds(store) if counts["not_converged"] or counts["failed"] else {},
         settings=_settings(store),
         unasked=store.unasked,
         damaged=known.number,
@@ -143,8 +143,8 @@ def study_state(directory: Path, verify: bool = False) -> StudyState:
     )
 
 
-def _failures(store: CellStore) -> dict[str, int]:
-    """Kinds of the failures, the most frequent first."""
+def failure_kinds(store: CellStore) -> dict[str, int]:
+    """Number of cells that did not converge or failed by the kind of failure, the most frequent first."""
     known, found = last_entries(store.path.parent), Counter[str]()
     for group in range(len(store.groups)):
         status, asked = store.status(group), store.order(group) != NOT_ASKED

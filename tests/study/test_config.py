@@ -9,7 +9,6 @@ import pytest
 
 from dajko.errors import InputError
 from dajko.study import schema
-from dajko.study.clusters import LocalCluster, SchedulerAddress, parse_cluster
 from dajko.study.config import NOT_COMPUTED, StudyConfig, StudyFile, study_hash
 from dajko.study.members import make_plan
 from dajko.study.parse import parse, read_studies, read_yaml
@@ -190,19 +189,6 @@ def test_json_of_a_study_is_json(tiny):
         raise AssertionError(f"{word} is not JSON")
 
     assert json.loads(text, parse_constant=refuse)["theta"] == "Infinity"
-
-
-@pytest.mark.parametrize(
-    "cluster",
-    [
-        LocalCluster(),
-        LocalCluster(workers=3),
-        SchedulerAddress(kind="scheduler", address="tcp://127.0.0.1:8786", wait=2.0),
-        SchedulerAddress(kind="scheduler", file="scheduler.json"),
-    ],
-)
-def test_a_cluster_survives_json(cluster):
-    assert parse_cluster(cluster.model_dump_json()) == cluster
 
 
 def test_studies_cannot_be_changed_in_place(tiny):
