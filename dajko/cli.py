@@ -304,14 +304,14 @@ def report(directory: Path) -> int:
 
     studies, drawn, wrong = _study_directories(directory), [], False
     for study in studies:
-        damage = damage_sentences(study)
         try:
-            plot_study(study, damage)
+            plot_study(study)
             drawn.append(study.name)
         except InputError as error:  # which is no reason to draw none of the others
             _say(error)
             wrong = True
             continue
+        damage = damage_sentences(study)
         for sentence in damage:
             _say(sentence, about=study)
         for short, _ in warnings_of(study)[len(damage) :]:

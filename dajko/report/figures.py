@@ -16,6 +16,7 @@ from dajko.report.errors import error_table, status_table
 from dajko.report.reading import StudyResults, read_results
 from dajko.report.warning import warning_table
 from dajko.study.files import output_folder
+from dajko.study.labelled import damage_sentences
 
 FIGURES, TABLES = "figures", "tables"
 
@@ -70,17 +71,16 @@ def make_figures(results: StudyResults, tables: dict[str, pd.DataFrame]) -> dict
     return {name: figure for name, figure in made.items() if figure is not None}
 
 
-def plot_study(directory: Path, damage: Sequence[str] = ()) -> list[Path]:
+def plot_study(directory: Path) -> list[Path]:
     """Write the figures (SVG and PNG) and tables (CSV) of a study, and remove those that it no longer has.
 
-    An unfinished study can be plotted: cells that have not converged are left out, and counted in the tables.
+    An unfinished study can be plotted: cells that have not converged are left out, and counted in the tables. What is
+    damaged is among the warnings, which the page shows before anything else.
 
     Parameters
     ----------
     directory : Path
         The directory of the study, such as ``results/theta-noise``.
-    damage : sequence of str
-        Sentences about cells that cannot be read; the page shows them before anything else.
 
     Returns
     -------
@@ -93,7 +93,7 @@ def plot_study(directory: Path, damage: Sequence[str] = ()) -> list[Path]:
         If there is no store.
     """
     results = read_results(directory)
-    tables = make_tables(results, damage)
+    tables = make_tables(results, damage_sentences(directory))
     written: list[Path] = []
     for folder in (FIGURES, TABLES):  # also for a study that has no figure at all
         output_folder(directory / folder)

@@ -118,7 +118,7 @@ class CellStore:
 
     def __reduce__(self) -> Any:
         """Elsewhere, such as in a worker that reads a variable, the store is opened again, once in each process."""
-        return _reopened, (self.path,)
+        return _reopened, (self.path.absolute(),)
 
     @property
     def study(self) -> StudyConfig:
