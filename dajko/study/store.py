@@ -30,6 +30,7 @@ from dajko.study.layout import (
     ID,
     NOT_ASKED,
     NOT_REPRODUCIBLE,
+    OBSERVATION,
     ORDER,
     stored_variables,
 )
@@ -410,8 +411,11 @@ class CellStore:
 
     def _check_layout(self, group: int) -> None:
         node, expected = str(self.groups[group].path), stored_variables(self.study)
+        measured = bool(self.shape(group).labels)  # a group without data has nothing along `observation`
+        expected = {name: v for name, v in expected.items() if measured or OBSERVATION not in v.dims}
         there = self.checked(group) or [name for name in expected if self._has(group, name)]
-        names = dict.fromkeys((*FIRST, *there, ID, ORDER))
+        first = [name for name in FIRST if measured or OBSERVATION not in ALL_VARIABLES[name].dims]
+        names = dict.fromkeys((*first, *there, ID, ORDER))
         for name in names:
             if not self._has(group, name):
                 raise self.keeper.damaged(key_of(node, name), "is not there")

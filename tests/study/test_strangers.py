@@ -357,5 +357,4 @@ def test_one_study_that_cannot_be_drawn(directory):
     assert text.splitlines()[-1].endswith("report.html")
     assert "two" in (directory.parent / "report.html").read_text()
     assert yaml.safe_load(json.dumps(said("status", directory.parent, "--json")[0])) == 2
-    with pytest.raises(InputError, match=r"zarr\.json: is not JSON"):
-        write_page(directory.parent, ["one"])
+    assert "zarr.json: is not JSON" in write_page(directory.parent, ["one"]).read_text()
