@@ -166,7 +166,7 @@ def unlabelled(store: CellStore, group: int, cells: NDArray[np.int64], damaged: 
         array = store.array(group, name)
         dims = array.metadata.dimension_names  # type: ignore[union-attr]
         coordinates[name] = (dims, _column(store, group, name, cells), _plain_attributes(store, group, name))
-    for name in (TIME, X, OBSERVATION):
+    for name in (TIME, X, OBSERVATION) if store.shape(group).labels else (TIME, X):
         coordinates[name] = (name, _column(store, group, name, slice(None)), _plain_attributes(store, group, name))
     return xr.Dataset(variables, coordinates, dict(store.root.attrs))
 
