@@ -1,7 +1,8 @@
 # make run      install into .venv, run the default studies, say where the report is
 # make test     all tests
 # make lint     style, types, workflow
-# make soak     the same studies killed again and again, disks that fill up, 10 000 damaged configurations: half an hour
+# make soak     the same studies killed again and again, disks that fill up, another user who attacks,
+#               10 000 damaged configurations: half an hour
 # make bench    what the README claims about speed
 # make paper    every figure and claim of Pietschmann and Schlottbom, judged on one page
 # make install  the environment only
@@ -26,6 +27,7 @@ test: install
 
 soak: install
 	$(BIN)/python -m soak fuzz --json results/soak-fuzz.json
+	$(BIN)/python -m soak attack --json results/soak-attack.json
 	$(BIN)/python -m soak studies --json results/soak-studies.json
 
 lint: install

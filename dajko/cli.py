@@ -26,8 +26,7 @@ def _answered(command: Callable[..., int]) -> Callable[..., None]:
         try:
             code = command(*args, **kwargs)
         except InputError as error:
-            for line in str(error).splitlines():
-                click.echo(f"dajko: {line}", err=True)
+            _say(error)
             code = BAD_INPUT
         except OSError as error:
             from dajko.study.space import is_full, no_space, reason
@@ -42,6 +41,14 @@ def _answered(command: Callable[..., int]) -> Callable[..., None]:
         sys.exit(code)
 
     return run
+
+
+def _say(sentences: object, about: object = None) -> None:
+    """Tell people something beside the result, without characters that a terminal would obey."""
+    from dajko.study.parse import printable
+
+    for line in str(sentences).splitlines():
+        click.echo(printable(f"dajko: {line}" if about is None else f"dajko: {about}: {line}"), err=True)
 
 
 class _Commands(click.Group):
@@ -74,7 +81,7 @@ def main() -> None:
     """
 
 
-@main.command()
+@main.command(short_help="Check studies, and solve nothing.")
 @click.argument("file", type=click.Path(path_type=Path))
 @_answered
 def validate(file: Path) -> int:
@@ -87,7 +94,7 @@ def validate(file: Path) -> int:
     """
     import numpy as np
 
-    from dajko.study.layout import estimated_seconds
+    from dajko.study.cost import estimated_seconds
 
     for plan in _plans(file, ()):
         cells = len(plan.points) * plan.members
@@ -112,7 +119,7 @@ _CERTIFICATES = click.option(
 )
 
 
-@main.command()
+@main.command(short_help="Compute what is missing of studies.")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.argument("studies", nargs=-1, metavar="[STUDY]...")
 @click.option("--results", type=click.Path(path_type=Path), help="Directory for the stores; by default what FILE says.")
@@ -160,7 +167,7 @@ def run(
     return INCOMPLETE if missing else SOME_FAILED if failed else DONE
 
 
-@main.command()
+@main.command(short_help="Say how studies stand.")
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--verify", is_flag=True, help="Read every chunk, and say which are damaged.")
@@ -175,22 +182,29 @@ def status(directory: Path, as_json: bool, verify: bool) -> int:
       dajko status results --verify
     Exit code: 0 complete, 1 some members failed, 2 bad input, or some members are missing or damaged.
     """
+    from dajko.study.parse import printable
     from dajko.study.state import study_state
 
-    found = [study_state(study, verify) for study in _study_directories(directory)]
+    found, wrong = [], False
+    for study in _study_directories(directory):
+        try:
+            found.append(study_state(study, verify))
+        except InputError as error:  # which is no reason to say nothing of the others
+            _say(error)
+            wrong = True
     if as_json:
         click.echo(json.dumps({state.study: state.as_dict() for state in found}, indent=2))
     else:
         for state in found:
-            click.echo(f"{state.study}: {_sentence(state.counts)}")
+            click.echo(f"{printable(state.study)}: {_sentence(state.counts)}")
             for line in state.lines():
-                click.echo(f"  {line}")
-    if any(state.incomplete for state in found):
+                click.echo(f"  {printable(line)}")
+    if wrong or any(state.incomplete for state in found):
         return INCOMPLETE
     return SOME_FAILED if any(state.failed for state in found) else DONE
 
 
-@main.command()
+@main.command(short_help="Run one cell again, and compare it.")
 @click.argument("directory", metavar="RESULTS", type=click.Path(path_type=Path))
 @click.argument("cell")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -215,7 +229,7 @@ def reproduce(directory: Path, cell: str, as_json: bool) -> int:
     return DONE if found.equal else SOME_FAILED
 
 
-@main.command()
+@main.command(short_help="Compute failed members again.")
 @click.argument("directory", metavar="RESULTS", type=click.Path(path_type=Path))
 @click.option("--solver", help="Solve with this solver, with its default options.")
 @click.option("--set", "options", multiple=True, metavar="KEY=VALUE", help="A key of the solver, such as solver.tol=1e-4.")
@@ -250,7 +264,7 @@ def retry(
     return INCOMPLETE if report.pending else SOME_FAILED if report.failed else DONE
 
 
-@main.command()
+@main.command(short_help="Bring stores to this dajko's version.")
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
 @_answered
 def migrate(directory: Path) -> int:
@@ -264,37 +278,53 @@ def migrate(directory: Path) -> int:
     from dajko.study.migrate import migrate_study
 
     for study in _study_directories(directory):
-        before, after = migrate_study(study)
-        done = "is up to date" if before == after else f"migrated from version {before} to {after}"
+        before, after, added = migrate_study(study)
+        done = f"migrated from version {before} to {after}" if before != after else "is up to date"
+        done = "checksums and spare copies added" if added else done
         click.echo(f"{study}: {done}")
     return DONE
 
 
-@main.command()
+@main.command(short_help="Draw figures and tables, and one page.")
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
 @_answered
 def report(directory: Path) -> int:
     """Draw the figures and tables of the studies in DIR, and one page, DIR/report.html.
 
+    What is missing or to be doubted is said here and on top of the page.
+
     \b
     Example:
       dajko report results
-    Exit code: 0 done, 2 bad input.
+    Exit code: 0 done, 1 a study is damaged or could not be drawn, 2 bad input.
     """
     from dajko.report.figures import plot_study
-    from dajko.report.page import write_page
-    from dajko.study.labelled import write_summary
+    from dajko.report.page import warnings_of, write_page
+    from dajko.study.labelled import damage_sentences, is_damaged
 
-    studies = _study_directories(directory)
+    studies, drawn, wrong = _study_directories(directory), [], False
     for study in studies:
-        write_summary(study)
-        plot_study(study)
+        try:
+            plot_study(study)
+            drawn.append(study.name)
+        except InputError as error:  # which is no reason to draw none of the others
+            _say(error)
+            wrong = True
+            continue
+        damage = damage_sentences(study)
+        for sentence in damage:
+            _say(sentence, about=study)
+        for short, _ in warnings_of(study)[len(damage) :]:
+            click.echo(f"{study.name}: {short[:1].lower()}{short[1:]}", err=True)
+        wrong = wrong or is_damaged(study)
+    if not drawn:
+        return BAD_INPUT
     root = directory.parent if studies == [directory] else directory
-    click.echo(write_page(root, [study.name for study in studies]))
-    return DONE
+    click.echo(write_page(root, drawn))
+    return SOME_FAILED if wrong else DONE
 
 
-@main.group()
+@main.group(short_help="Make what clusters need.")
 def cluster() -> None:
     """What clusters need: certificates. Exit code: 0 done, 2 bad input.
 
@@ -304,7 +334,7 @@ def cluster() -> None:
     """
 
 
-@cluster.command()
+@cluster.command(short_help="Make certificates for Dask's TLS.")
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
 @click.option(
     "--days", type=click.IntRange(min=1, max=3650), default=365, show_default=True, help="How long they are valid."

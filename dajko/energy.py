@@ -22,12 +22,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from dajko._numba import kernel
+from dajko.checks import array, called, number, set_numbers, shown
 from dajko.errors import InputError
-from dajko.grid import Array, Grid
-from dajko.interaction import GridInteraction, Interaction, interaction_on
+from dajko.grid import Array, Grid, checked_grid
+from dajko.interaction import GridInteraction, Interaction, checked_interaction, interaction_on
 
 NO_INTERNAL_ENERGY = 0.0
 ENTROPY_EXPONENT = 1.0
+# Powers beyond this are so steep that a Newton step may meet a slope of any size; solvers take care of them.
+STIFF_EXPONENT = 4.0
 
 
 @kernel
@@ -106,13 +109,12 @@ class PorousMedium:
     m: float
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.m) and self.m > 1):
-            raise InputError(f"the exponent m of a porous medium energy must be greater than 1, got {self.m}")
+        object.__setattr__(self, "m", number("the exponent m of a porous medium energy", self.m, above=1.0))
 
     @property
     def exponent(self) -> float:
         """The exponent that tells kernels which internal energy this is."""
-        return float(self.m)
+        return self.m
 
 
 @dataclass(frozen=True)
@@ -132,8 +134,11 @@ class Quadratic:
     stiffness: float = 1.0
     center: float = 0.0
 
-    def __call__(self, x: Array) -> Array:
-        return np.asarray(0.5 * self.stiffness * (x - self.center) ** 2)
+    def __post_init__(self) -> None:
+        set_numbers(self, "a quadratic potential", "stiffness", "center")
+
+    def __call__(self, x: ArrayLike) -> Array:
+        return np.asarray(0.5 * self.stiffness * (array("x", x) - self.center) ** 2)
 
 
 @dataclass(frozen=True)
@@ -145,11 +150,11 @@ class DoubleWell:
     center: float = 0.0
 
     def __post_init__(self) -> None:
-        if not self.distance > 0:
-            raise InputError(f"the distance of a double well must be greater than 0, got {self.distance}")
+        set_numbers(self, "a double well", "height", "center")
+        set_numbers(self, "a double well", "distance", above=0.0)
 
-    def __call__(self, x: Array) -> Array:
-        return np.asarray(self.height * ((x - self.center) ** 2 / self.distance**2 - 1.0) ** 2)
+    def __call__(self, x: ArrayLike) -> Array:
+        return np.asarray(self.height * ((array("x", x) - self.center) ** 2 / self.distance**2 - 1.0) ** 2)
 
 
 @dataclass(frozen=True)
@@ -158,8 +163,11 @@ class Linear:
 
     slope: float
 
-    def __call__(self, x: Array) -> Array:
-        return np.asarray(self.slope * x)
+    def __post_init__(self) -> None:
+        set_numbers(self, "a linear potential", "slope")
+
+    def __call__(self, x: ArrayLike) -> Array:
+        return np.asarray(self.slope * array("x", x))
 
 
 InternalEnergy = PorousMedium | Entropy
@@ -187,7 +195,11 @@ class Energy:
 
     def __post_init__(self) -> None:
         if self.internal is not None and not isinstance(self.internal, InternalEnergy):
-            raise InputError(f"internal must be PorousMedium(m), Entropy() or None, got {self.internal!r}")
+            raise InputError(f"internal must be PorousMedium(m), Entropy() or None, got {shown(self.internal)}")
+        if self.potential is not None and not callable(self.potential):
+            object.__setattr__(self, "potential", _values(self.potential))
+        if self.interaction is not None:
+            object.__setattr__(self, "interaction", checked_interaction(self.interaction))
 
     @property
     def exponent(self) -> float:
@@ -202,13 +214,11 @@ class Energy:
         InputError
             If the potential has the wrong shape or is not finite somewhere.
         """
+        checked_grid(grid)
         if self.potential is None:
             return np.zeros(grid.nx + 1)
-        given = self.potential(grid.x) if callable(self.potential) else self.potential
-        try:
-            values = np.array(given, dtype=np.float64)
-        except (TypeError, ValueError):
-            raise InputError(f"potential must be {grid.nx + 1} numbers or a function of x") from None
+        given = called("potential", self.potential, grid.x) if callable(self.potential) else self.potential
+        values = _values(given).copy()
         if values.ndim == 0:
             values = np.full(grid.nx + 1, float(values))
         if values.shape != (grid.nx + 1,):
@@ -225,6 +235,7 @@ class Energy:
         InputError
             If the interaction has the wrong shape, is not finite somewhere, or is not symmetric.
         """
+        checked_grid(grid)
         return None if self.interaction is None else interaction_on(self.interaction, grid)
 
     def on(self, grid: Grid) -> Energy:
@@ -233,22 +244,27 @@ class Energy:
 
     def value(self, density: ArrayLike, grid: Grid) -> Array:
         """Energy ``F_h`` of (4.1) of densities of shape ``(..., nx + 1)``, shape ``(...)``."""
-        u = np.ascontiguousarray(density, dtype=np.float64)
+        u = checked_grid(grid).on_nodes("density", density)
         internal_energy = _internal(u.reshape(-1), self.exponent).reshape(u.shape)
         local, interaction = grid.integrate(internal_energy + self.potential_on(grid) * u), self.interaction_on(grid)
         return local if interaction is None else np.asarray(local + interaction.value(u))
 
     def first_variation(self, density: ArrayLike, grid: Grid) -> Array:
         """``U'(u) + V + W * u`` at the nodes, shape ``(nx + 1,)``."""
-        u = np.asarray(density, dtype=np.float64)
+        u = checked_grid(grid).on_nodes("density", density)
         local, interaction = _internal_slope(u, self.exponent) + self.potential_on(grid), self.interaction_on(grid)
         return np.asarray(local if interaction is None else local + interaction.mean_field(u))
 
     def hessian_product(self, density: ArrayLike, direction: ArrayLike, grid: Grid) -> Array:
         """Derivative of :meth:`first_variation` in a direction, ``U''(u) h + W * h``, shape ``(nx + 1,)``."""
-        u, h = np.asarray(density, dtype=np.float64), np.asarray(direction, dtype=np.float64)
+        checked_grid(grid)
+        u, h = grid.on_nodes("density", density), grid.on_nodes("direction", direction)
         local, interaction = _internal_curvature(u, self.exponent) * h, self.interaction_on(grid)
         return np.asarray(local if interaction is None else local + interaction.mean_field(h))
+
+
+def _values(given: object) -> Array:
+    return array("potential", given, "a number at each node of the grid, or a function of x")
 
 
 @kernel

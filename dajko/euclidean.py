@@ -21,8 +21,10 @@ import scipy.optimize
 import xarray as xr
 from numpy.typing import ArrayLike
 
+from dajko.checks import array, called, finite_array, instance, shown, whole_number
+from dajko.checks import number as checked_number
 from dajko.errors import InputError
-from dajko.grid import Array, whole_number
+from dajko.grid import Array
 from dajko.movement import minimizing_movements
 from dajko.solvers.problem import Status
 
@@ -50,6 +52,29 @@ class Energy:
     gradient: Callable[[Array], ArrayLike]
     hessian: Callable[[Array], ArrayLike]
 
+    def __post_init__(self) -> None:
+        for name in ("value", "gradient", "hessian"):
+            if not callable(given := getattr(self, name)):
+                raise InputError(f"{name} must be a function of a vector, got {shown(given)}")
+
+    def check(self, state: Array) -> None:
+        """Check that value, gradient and Hessian at a state have the right shapes.
+
+        Raises
+        ------
+        InputError
+            If one of them has not, or cannot be evaluated.
+        """
+        d = state.size
+        for name, shape in (("value", ()), ("gradient", (d,)), ("hessian", (d, d))):
+            got = array(
+                name,
+                called(f"{name} at the state", getattr(self, name), state.copy()),
+                f"a function that gives numbers of shape {shape}",
+            )
+            if got.shape != shape:
+                raise InputError(f"{name} must be a function that gives numbers of shape {shape}, got shape {got.shape}")
+
 
 def quadratic(matrix: ArrayLike, vector: ArrayLike | float = 0.0) -> Energy:
     """``F(u) = u.A u / 2 - b.u`` with a symmetric matrix A, shape ``(d, d)``, and a vector b, shape ``(d,)``.
@@ -57,11 +82,13 @@ def quadratic(matrix: ArrayLike, vector: ArrayLike | float = 0.0) -> Energy:
     Raises
     ------
     InputError
-        If A is not a symmetric matrix.
+        If A is not a symmetric matrix, or b does not fit it.
     """
-    a, b = np.asarray(matrix, dtype=np.float64), np.asarray(vector, dtype=np.float64)
+    a, b = finite_array("matrix", matrix, "a symmetric matrix of finite numbers"), finite_array("vector", vector)
     if a.ndim != 2 or a.shape[0] != a.shape[1] or not np.allclose(a, a.T, rtol=1e-12, atol=0.0):
         raise InputError(f"matrix must be a symmetric matrix, got shape {a.shape}")
+    if b.shape not in ((), a.shape[:1]):
+        raise InputError(f"vector must have the shape ({a.shape[0]},) of the matrix, got {b.shape}")
     return Energy(lambda u: float(u @ (0.5 * (a @ u) - b)), lambda u: a @ u - b, lambda u: a)
 
 
@@ -74,7 +101,7 @@ class LinearData:
     operator : array of shape (numbers, d)
         B.
     values : array of shape (numbers,) or (steps, numbers)
-        Data at every step, or a row for each step; a row of NaN is a step without data.
+        Data at every step, or a row for each step; a row of NaN is a step without data. A masked value is missing.
     theta : float
         Greater than 0; infinity switches the data off.
 
@@ -89,13 +116,15 @@ class LinearData:
     theta: float
 
     def __post_init__(self) -> None:
-        operator, values = np.asarray(self.operator, dtype=np.float64), np.asarray(self.values, dtype=np.float64)
-        if operator.ndim != 2 or not np.isfinite(operator).all():
-            raise InputError(f"operator must be a matrix of finite numbers, got shape {operator.shape}")
+        operator = finite_array("operator", self.operator, "a matrix of finite numbers", ndim=2)
+        values = array("data values", self.values, missing=True)
         if values.ndim not in (1, 2) or values.shape[-1] != operator.shape[0]:
-            raise InputError(f"data values must have {operator.shape[0]} numbers a step, got shape {values.shape}")
-        if not self.theta > 0:
-            raise InputError(f"theta must be greater than 0, got {self.theta}")
+            needed = f"{operator.shape[0]} numbers a step, one for each row of the operator"
+            raise InputError(f"data values must have {needed}, got shape {values.shape}")
+        missing = np.isnan(values)
+        if np.isinf(values).any() or (missing.any(axis=-1) != missing.all(axis=-1)).any():
+            raise InputError("data values must be finite; only a whole step may be missing (a row of NaN)")
+        object.__setattr__(self, "theta", checked_number("theta", self.theta, above=0.0, finite=False))
         object.__setattr__(self, "operator", operator)
         object.__setattr__(self, "values", values)
 
@@ -154,21 +183,32 @@ def step(state: ArrayLike, energy: Energy, tau: float, data: LinearData | None =
     Raises
     ------
     InputError
-        If the state is not a vector of finite numbers, tau is not greater than 0, or the data do not fit the state.
+        If the state is not a vector of finite numbers, tau is not greater than 0, the energy cannot be evaluated at the
+        state, or the data do not fit it.
     """
-    before = _vector(state)
-    if not (math.isfinite(tau) and tau > 0):
-        raise InputError(f"tau must be greater than 0 and finite, got {tau!r}")
-    if data is not None and np.asarray(data.operator).shape[1] != before.size:
-        raise InputError(f"operator must have {before.size} columns, got {np.asarray(data.operator).shape[1]}")
-    return _solve(before, energy, tau, None if data is None else data.at_step(number))
+    before, tau, index = _checked(state, energy, data), _tau(tau), whole_number("number", number, least=0)
+    if data is not None and np.ndim(data.values) == 2 and index >= len(np.asarray(data.values)):
+        raise InputError(
+            f"number must be less than that of the rows of the data, {len(np.asarray(data.values))}, got {index}"
+        )
+    return _solve(before, energy, tau, None if data is None else data.at_step(index))
 
 
-def _vector(state: ArrayLike) -> Array:
-    values = np.asarray(state, dtype=np.float64)
-    if values.ndim != 1 or values.size == 0 or not np.isfinite(values).all():
+def _checked(state: ArrayLike, energy: Energy, data: LinearData | None) -> Array:
+    """The state as an array, which fits energy and data."""
+    values = finite_array("state", state, "a vector of finite numbers", ndim=1)
+    if values.size == 0:
         raise InputError(f"state must be a vector of finite numbers, got shape {values.shape}")
+    instance("energy", energy, Energy, "a dajko.euclidean.Energy").check(values)
+    if data is not None:
+        columns = np.asarray(instance("data", data, LinearData, "a dajko.euclidean.LinearData or None").operator).shape[1]
+        if columns != values.size:
+            raise InputError(f"operator must have {values.size} columns, got {columns}")
     return values
+
+
+def _tau(tau: float) -> float:
+    return checked_number("tau", tau, above=0.0)
 
 
 def _solve(before: Array, energy: Energy, tau: float, data: tuple[Array, Array, float] | None) -> EuclideanStep:
@@ -215,15 +255,15 @@ def steps_in_time(
     state: ArrayLike, energy: Energy, tau: float, steps: int, data: LinearData | None = None
 ) -> Iterator[EuclideanStep]:
     """The steps of the scheme, each started from the one before; a failed step is the last. As :func:`evolve`."""
+    start, tau, steps = _checked(state, energy, data), _tau(tau), whole_number("steps", steps, least=1)
     rows = None if data is None or np.ndim(data.values) == 1 else len(np.asarray(data.values))
-    steps = whole_number("steps", steps, least=1)
     if rows not in (None, steps):
         raise InputError(f"data values must have one row for each of the {steps} steps, got {rows}")
 
     def solve(n: int, before: Array, warm_start: Any) -> EuclideanStep:
-        return step(before, energy, tau, data, n)
+        return _solve(before, energy, tau, None if data is None else data.at_step(n))
 
-    return minimizing_movements(_vector(state), steps, solve)
+    return minimizing_movements(start, steps, solve)
 
 
 def evolve(state: ArrayLike, energy: Energy, tau: float, steps: int, data: LinearData | None = None) -> xr.Dataset:
@@ -259,8 +299,7 @@ def evolve(state: ArrayLike, energy: Energy, tau: float, steps: int, data: Linea
     >>> flow.state.values[-1].round(6).tolist()
     [0.444444, 0.32]
     """
-    start = _vector(state)
-    steps = whole_number("steps", steps, least=1)
+    start, tau, steps = _checked(state, energy, data), _tau(tau), whole_number("steps", steps, least=1)
     states, energies = np.full((steps + 1, start.size), np.nan), np.full(steps + 1, np.nan)
     status, iterations = np.zeros(steps + 1, dtype=np.int8), np.zeros(steps + 1, dtype=np.int32)
     residual = np.full(steps + 1, np.nan)

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
+from dajko.checks import instance, whole_number
 from dajko.energy import Energy
 from dajko.errors import InputError
-from dajko.grid import Array, Grid, whole_number
+from dajko.grid import Array, Grid, checked_grid
 from dajko.movement import minimizing_movements
 from dajko.observation import DataTerm
 from dajko.solvers import DEFAULT_SOLVER, InteriorPoint, Problem, Solver, Status, Step, as_solver, solve, take_over
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 
 def jko_step(
@@ -83,10 +87,12 @@ class Flow:
     solver: str | Solver = DEFAULT_SOLVER
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "density", self.grid.check_density(self.density))
+        object.__setattr__(self, "density", checked_grid(self.grid).check_density(self.density))
         object.__setattr__(self, "steps", whole_number("steps", self.steps, least=1))
         object.__setattr__(self, "solver", as_solver(self.solver))
-        Problem(self.density, self.energy, self.grid, self.tau)
+        object.__setattr__(self, "tau", Problem(self.density, self.energy, self.grid, self.tau).tau)
+        if self.data is not None:
+            instance("data", self.data, DataTerm, "a dajko.DataTerm or None")
         rows = None if self.data is None or np.ndim(self.data.values) == 1 else len(np.asarray(self.data.values))
         if rows not in (None, self.steps):
             raise InputError(f"data values must have one row for each of the {self.steps} steps, got {rows}")
@@ -96,7 +102,7 @@ class Flow:
     def problem(self, density: Array, step: int) -> Problem:
         """The problem of one step, counted from 0."""
         data = None if self.data is None else self.data.at_step(step)
-        return Problem(density, self.energy, self.grid, self.tau, data)
+        return Problem.unchecked(density, self.energy, self.grid, self.tau, data)
 
 
 def steps_in_time(
@@ -116,9 +122,22 @@ def _steps(flow: Flow) -> Iterator[Step]:
     solver = as_solver(flow.solver)
 
     def solve_step(n: int, density: Array, warm_start: Any) -> Step:
-        return solve(solver, flow.problem(density, n), warm_start)
+        problem = flow.problem(density, n)
+        if n == 0:
+            return solve(solver, problem, warm_start)
+        # The input has taken a step, so whatever is wrong now is a result, and the steps before must not be lost.
+        if not flow.grid.integrate(density) > 0.0:
+            return _failed(problem, "the step before left no mass")
+        try:
+            return solve(solver, problem, warm_start)
+        except InputError as error:
+            return _failed(problem, str(error))
 
     return minimizing_movements(np.asarray(flow.density), flow.steps, solve_step)
+
+
+def _failed(problem: Problem, message: str) -> Step:
+    return Step(problem.at_rest, Status.FAILED, 0, {}, math.nan, message)
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,6 +153,7 @@ class Trajectory:
     status: NDArray[np.int8]  # (steps + 1,), converged at the initial time
     iterations: NDArray[np.int32]  # (steps + 1,), 0 at the initial time
     residual: Array  # (steps + 1,), 0 at the initial time
+    messages: dict[int, str] = field(default_factory=dict)  # of steps that failed, as far as more is known than the status
 
     @property
     def worst_status(self) -> Status:
@@ -189,6 +209,8 @@ def trajectories(flows: Sequence[Flow], watch: Watch | None = None) -> list[Traj
                     result.status[n], result.iterations[n] = step.status, step.iterations
                     if step.status != Status.FAILED:
                         result.density[n], result.residual[n] = step.density, step.residual
+                    elif step.message:
+                        result.messages[n] = step.message
                     if watch is not None:
                         watch(i, n, flow.problem(result.density[n - 1], n - 1), step)
         for i, result in zip(members, results, strict=True):
@@ -242,13 +264,16 @@ def evolve(
     Returns
     -------
     xarray.Dataset
-        ``density`` over ``(time, x)``; ``energy``, ``mass``, ``status``, ``iterations`` and ``residual`` over ``time``.
+        ``density`` over ``(time, x)``; ``energy``, ``mass``, ``status``, ``iterations`` and ``residual`` over ``time``. The
+        attribute ``messages`` says why a step failed, where more is known than its status.
 
     Raises
     ------
     InputError
         If the input cannot be used.
     """
+    import xarray as xr  # takes long to import, and studies do without
+
     run = trajectory(density, energy, grid, tau, steps, data, solver)
     steps = len(run.density) - 1
     return xr.Dataset(
@@ -265,7 +290,8 @@ def evolve(
             "residual": ("time", run.residual, {"long_name": "residual of the stopping rule", "units": "1"}),
         },
         coords={
-            "time": ("time", tau * np.arange(steps + 1), {"long_name": "time", "units": "1"}),
+            "time": ("time", float(tau) * np.arange(steps + 1), {"long_name": "time", "units": "1"}),
             "x": ("x", grid.x, {"long_name": "position", "units": "1"}),
         },
+        attrs={"messages": [f"step {n}: {message}" for n, message in run.messages.items()]} if run.messages else {},
     )

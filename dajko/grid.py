@@ -7,7 +7,6 @@ time of the Benamou-Brenier formula. Indices follow the paper, shifted to start 
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, get_args
@@ -15,23 +14,11 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from dajko.checks import array, instance, number, shown, whole_number
 from dajko.errors import InputError
 
 Array = NDArray[np.float64]
 TimeRule = Literal["right", "trapezoid"]
-
-
-def whole_number(name: str, value: float, least: int) -> int:
-    """Return ``value``, which may be a float such as 10.0, as an integer.
-
-    Raises
-    ------
-    InputError
-        If it is not a whole number, or less than ``least``.
-    """
-    if isinstance(value, bool) or not isinstance(value, int | float | np.number) or value % 1 != 0 or value < least:
-        raise InputError(f"{name} must be a whole number of at least {least}, got {value!r}")
-    return int(value)
 
 
 @dataclass(frozen=True)
@@ -64,14 +51,17 @@ class Grid:
     time_rule: TimeRule = "right"
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.left) and math.isfinite(self.right)):
-            raise InputError(f"grid.left and grid.right must be finite, got {self.left} and {self.right}")
+        for end in ("left", "right"):
+            object.__setattr__(self, end, number(f"grid.{end}", getattr(self, end)))
         if not self.left < self.right:
             raise InputError(f"grid.left must be less than grid.right, got {self.left} and {self.right}")
         for name, value, least in (("nx", self.nx, 4), ("nt", self.nt, 1)):
             object.__setattr__(self, name, whole_number(f"grid.{name}", value, least))
-        if self.time_rule not in get_args(TimeRule):
-            raise InputError(f"grid.time_rule must be 'right' or 'trapezoid', got {self.time_rule!r}")
+        if not (isinstance(self.time_rule, str) and self.time_rule in get_args(TimeRule)):
+            raise InputError(f"grid.time_rule must be 'right' or 'trapezoid', got {shown(self.time_rule)}")
+        if not (self.left + self.dx > self.left and self.right - self.dx < self.right and self.dx < np.inf):
+            ends = f"{self.left} and {self.right}"
+            raise InputError(f"grid.left and grid.right must be so far apart that {self.nx} cells fit between, got {ends}")
 
     @property
     def dx(self) -> float:
@@ -118,8 +108,27 @@ class Grid:
         return weights
 
     def integrate(self, values: ArrayLike) -> Array:
-        """Trapezoidal rule over space, along the last axis of ``values``."""
-        return np.asarray(np.asarray(values, dtype=float) @ self.wx)
+        """Trapezoidal rule over space, along the last axis of ``values``.
+
+        Raises
+        ------
+        InputError
+            If they are no numbers, or that axis has not the length ``nx + 1``.
+        """
+        return np.asarray(self.on_nodes("values", values) @ self.wx)
+
+    def on_nodes(self, name: str, values: ArrayLike) -> Array:
+        """Return ``values`` as a contiguous float array of shape ``(..., nx + 1)``, which may be NaN or infinite.
+
+        Raises
+        ------
+        InputError
+            If they are no numbers, or have another shape.
+        """
+        found = np.ascontiguousarray(array(name, values))
+        if found.ndim == 0 or found.shape[-1] != self.nx + 1:
+            raise InputError(f"{name} must have the shape (..., {self.nx + 1}) of the grid, got {np.shape(values)}")
+        return found
 
     def check_density(self, density: ArrayLike, name: str = "density") -> Array:
         """Return ``density`` as a contiguous float array of shape ``(nx + 1,)``, or say what is wrong with it.
@@ -129,10 +138,7 @@ class Grid:
         InputError
             If the shape is not ``(nx + 1,)``, a value is negative or not finite, or the mass is zero.
         """
-        try:
-            values = np.ascontiguousarray(density, dtype=np.float64)
-        except (TypeError, ValueError):
-            raise InputError(f"{name} must be an array of {self.nx + 1} numbers") from None
+        values = np.ascontiguousarray(array(name, density, f"an array of {self.nx + 1} numbers"))
         if values.shape != (self.nx + 1,):
             raise InputError(f"{name} must have the shape ({self.nx + 1},) of the grid, got {values.shape}")
         if not np.isfinite(values).all():
@@ -142,3 +148,14 @@ class Grid:
         if not self.integrate(values) > 0:
             raise InputError(f"{name} must have a positive mass, got 0")
         return values
+
+
+def checked_grid(given: object) -> Grid:
+    """Return a grid as it is.
+
+    Raises
+    ------
+    InputError
+        If it is none.
+    """
+    return instance("grid", given, Grid, "a dajko.Grid")

@@ -18,10 +18,10 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
-import scipy.fft
 from numpy.typing import ArrayLike
 
 from dajko._numba import kernel
+from dajko.checks import array, called, set_numbers
 from dajko.errors import InputError
 from dajko.grid import Array, Grid
 from dajko.quadrature import product
@@ -57,12 +57,12 @@ class Logarithmic:
     core: float = 0.0
 
     def __post_init__(self) -> None:
-        _check_finite("the sensitivity chi of a logarithmic kernel", self.chi)
-        _check_finite("the core of a logarithmic kernel", self.core, least=0.0)
+        set_numbers(self, "a logarithmic kernel", "chi")
+        set_numbers(self, "a logarithmic kernel", "core", least=0.0)
 
-    def __call__(self, r: Array) -> Array:
+    def __call__(self, r: ArrayLike) -> Array:
         with np.errstate(divide="ignore"):
-            return np.asarray(self.chi / math.pi * np.log(np.hypot(r, self.core)))
+            return np.asarray(self.chi / math.pi * np.log(np.hypot(array("r", r), self.core)))
 
     def at_zero(self, dx: float) -> float:
         """The value at 0, or the average over the two cells around it."""
@@ -77,10 +77,10 @@ class QuadraticAttraction:
     strength: float = 1.0
 
     def __post_init__(self) -> None:
-        _check_finite("the strength of a quadratic attraction", self.strength)
+        set_numbers(self, "a quadratic attraction", "strength")
 
-    def __call__(self, r: Array) -> Array:
-        return np.asarray(0.5 * self.strength * r**2)
+    def __call__(self, r: ArrayLike) -> Array:
+        return np.asarray(0.5 * self.strength * array("r", r) ** 2)
 
     def at_zero(self, dx: float) -> float:
         """The value at 0."""
@@ -108,19 +108,19 @@ class PowerLaw:
     strength: float = 1.0
 
     def __post_init__(self) -> None:
-        _check_finite("the strength of a power law", self.strength)
-        _check_finite("the exponent attraction of a power law", self.attraction, above=-1.0)
+        set_numbers(self, "a power law", "strength")
+        set_numbers(self, "a power law", "attraction", above=-1.0)
         if self.repulsion is not None:
-            _check_finite("the exponent repulsion of a power law", self.repulsion, above=-1.0)
+            set_numbers(self, "a power law", "repulsion", above=-1.0)
             if not self.attraction > self.repulsion:
                 raise InputError(
-                    "the exponent attraction of a power law must be greater than its exponent repulsion, "
+                    "attraction of a power law must be greater than its exponent repulsion, "
                     f"got {self.attraction} and {self.repulsion}"
                 )
 
-    def __call__(self, r: Array) -> Array:
-        size = np.abs(r)
-        with np.errstate(divide="ignore"):
+    def __call__(self, r: ArrayLike) -> Array:
+        size = np.abs(array("r", r))
+        with np.errstate(divide="ignore", invalid="ignore"):
             repulsion = 0.0 if self.repulsion is None else _power(size, self.repulsion)
             return np.asarray(self.strength * (_power(size, self.attraction) - repulsion))
 
@@ -148,11 +148,11 @@ class GaussianKernel:
     width: float = 0.1
 
     def __post_init__(self) -> None:
-        _check_finite("the strength of a Gaussian kernel", self.strength)
-        _check_finite("the width of a Gaussian kernel", self.width, above=0.0)
+        set_numbers(self, "a Gaussian kernel", "strength")
+        set_numbers(self, "a Gaussian kernel", "width", above=0.0)
 
-    def __call__(self, r: Array) -> Array:
-        return np.asarray(-self.strength * np.exp(-0.5 * (r / self.width) ** 2))
+    def __call__(self, r: ArrayLike) -> Array:
+        return np.asarray(-self.strength * np.exp(-0.5 * (array("r", r) / self.width) ** 2))
 
     def at_zero(self, dx: float) -> float:
         """The value at 0."""
@@ -179,28 +179,17 @@ class Morse:
     repulsion_width: float = 0.1
 
     def __post_init__(self) -> None:
-        _check_finite("the strength of a Morse kernel", self.strength)
-        _check_finite("the width of a Morse kernel", self.width, above=0.0)
-        _check_finite("the repulsion of a Morse kernel", self.repulsion)
-        _check_finite("the repulsion_width of a Morse kernel", self.repulsion_width, above=0.0)
+        set_numbers(self, "a Morse kernel", "strength", "repulsion")
+        set_numbers(self, "a Morse kernel", "width", "repulsion_width", above=0.0)
 
-    def __call__(self, r: Array) -> Array:
-        size = np.abs(r)
+    def __call__(self, r: ArrayLike) -> Array:
+        size = np.abs(array("r", r))
         attraction = self.strength * np.exp(-size / self.width)
         return np.asarray(self.repulsion * np.exp(-size / self.repulsion_width) - attraction)
 
     def at_zero(self, dx: float) -> float:
         """The value at 0."""
         return self.repulsion - self.strength
-
-
-def _check_finite(name: str, value: float, above: float = -math.inf, least: float = -math.inf) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not math.isfinite(value):
-        raise InputError(f"{name} must be a finite number, got {value!r}")
-    if not value > above:
-        raise InputError(f"{name} must be greater than {above:g}, got {value}")
-    if not value >= least:
-        raise InputError(f"{name} must be at least {least:g}, got {value}")
 
 
 NamedKernel = Logarithmic | QuadraticAttraction | PowerLaw | GaussianKernel | Morse
@@ -281,6 +270,8 @@ class GridInteraction:
 
     def _by_fft(self, u: Array) -> Array:
         """The Toeplitz matrix as a block of a circulant one, which Fourier modes diagonalise."""
+        import scipy.fft  # takes long to import, and coarse grids do without
+
         nodes = u.shape[-1]
         length = 2 * (self._spectrum.size - 1)
         spectrum = self._spectrum * scipy.fft.rfft(u * self.grid.wx, length)
@@ -288,6 +279,8 @@ class GridInteraction:
 
     @cached_property
     def _spectrum(self) -> Array:
+        import scipy.fft
+
         assert self.differences is not None
         nodes = self.grid.nx + 1
         length = 2 * scipy.fft.next_fast_len(nodes)
@@ -303,6 +296,19 @@ class GridInteraction:
 
 
 Interaction = NamedKernel | GridInteraction | Callable[..., ArrayLike] | ArrayLike
+
+
+def checked_interaction(given: Interaction) -> Interaction:
+    """An interaction as it was given, with a matrix as an array of floats.
+
+    Raises
+    ------
+    InputError
+        If it is none on any grid.
+    """
+    if isinstance(given, GridInteraction | NamedKernel) or callable(given):
+        return given
+    return _real_numbers(given)
 
 
 def interaction_on(given: Interaction, grid: Grid) -> GridInteraction:
@@ -331,9 +337,9 @@ def interaction_on(given: Interaction, grid: Grid) -> GridInteraction:
         matrix = _numbers(given, (nodes, nodes), grid)
         return GridInteraction(grid, _symmetric(matrix, matrix.T, "a symmetric matrix"))
     if _takes_two(given):
-        matrix = _numbers(given(grid.x[:, None], grid.x[None, :]), (nodes, nodes), grid)
+        matrix = _numbers(called("interaction", given, grid.x[:, None], grid.x[None, :]), (nodes, nodes), grid)
         return GridInteraction(grid, _symmetric(matrix, matrix.T, "symmetric in x and y"))
-    values = _numbers(given(_differences(grid)), (2 * nodes - 1,), grid)
+    values = _numbers(called("interaction", given, _differences(grid)), (2 * nodes - 1,), grid)
     return _convolution(_symmetric(values, values[::-1], "an even function of x - y"), grid)
 
 
@@ -358,13 +364,7 @@ def _convolution(values: Array, grid: Grid) -> GridInteraction:
 
 
 def _numbers(given: Any, shape: tuple[int, ...], grid: Grid) -> Array:
-    try:
-        values = np.array(given, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise InputError(
-            f"interaction must be a named kernel, a matrix of shape ({grid.nx + 1}, {grid.nx + 1}), a function of x - y, "
-            "or a function of x and y"
-        ) from None
+    values = _real_numbers(given).copy()
     if values.ndim == 0:
         values = np.full(shape, float(values))
     if values.shape != shape:
@@ -372,6 +372,11 @@ def _numbers(given: Any, shape: tuple[int, ...], grid: Grid) -> Array:
     if not np.isfinite(values).all():
         raise InputError("interaction must be finite at every pair of nodes of the grid, also at the distance 0")
     return values
+
+
+def _real_numbers(given: Any) -> Array:
+    must_be = "a named kernel, a matrix with a number for each pair of nodes, a function of x - y, or a function of x and y"
+    return array("interaction", given, must_be)
 
 
 def _symmetric(values: Array, mirrored: Array, must_be: str) -> Array:

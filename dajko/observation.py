@@ -23,8 +23,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dajko._numba import kernel, sum_kernel
+from dajko.checks import array, finite_array, number, shown
 from dajko.errors import InputError
-from dajko.grid import Array, Grid
+from dajko.grid import Array, Grid, checked_grid
 from dajko.quadrature import weighted_product
 
 LINEAR, VARIANCE, MEAN, SPREAD, QUADRATIC = range(5)
@@ -47,7 +48,7 @@ class Observation(ABC):
 
     def footprints(self, grid: Grid) -> Array:
         """Functions f of a linear observation at the nodes, shape ``(numbers, nx + 1)``; zeros for a nonlinear one."""
-        return np.zeros((1, grid.nx + 1))
+        return np.zeros((1, checked_grid(grid).nx + 1))
 
     @abstractmethod
     def scale(self, density: Array, exact: Array, grid: Grid) -> Array:
@@ -91,7 +92,7 @@ class Mass(_Magnitude):
     name: ClassVar[str] = "mass"
 
     def footprints(self, grid: Grid) -> Array:
-        return np.ones((1, grid.nx + 1))
+        return np.ones((1, checked_grid(grid).nx + 1))
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ class Expectation(_Location):
     name: ClassVar[str] = "expectation"
 
     def footprints(self, grid: Grid) -> Array:
-        return grid.x[None, :].copy()
+        return checked_grid(grid).x[None, :].copy()
 
 
 @dataclass(frozen=True)
@@ -145,17 +146,18 @@ class Sensors(_Magnitude):
     name: ClassVar[str] = "sensors"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "positions", tuple(float(p) for p in self.positions))
+        positions = finite_array("sensors.positions", self.positions, "a list of finite numbers", ndim=1)
+        object.__setattr__(self, "positions", tuple(positions.tolist()))
         if not self.positions:
             raise InputError("sensors.positions must name at least one position")
-        if not (math.isfinite(self.width) and self.width > 0):
-            raise InputError(f"sensors.width must be greater than 0, got {self.width}")
+        object.__setattr__(self, "width", number("sensors.width", self.width, above=0.0))
 
     @property
     def labels(self) -> list[str]:
         return [f"sensor_{i}" for i in range(len(self.positions))]
 
     def footprints(self, grid: Grid) -> Array:
+        checked_grid(grid)
         for p in self.positions:
             if not grid.left <= p <= grid.right:
                 raise InputError(f"sensors.positions must lie in [{grid.left}, {grid.right}], got {p}")
@@ -182,15 +184,18 @@ class IntervalMasses(_Magnitude):
     name: ClassVar[str] = "interval_masses"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "edges", tuple(float(edge) for edge in self.edges))
+        must_be = "at least two increasing positions"
+        edges = finite_array("interval_masses.edges", self.edges, must_be, ndim=1)
+        object.__setattr__(self, "edges", tuple(edges.tolist()))
         if len(self.edges) < 2 or not all(a < b for a, b in pairwise(self.edges)):
-            raise InputError(f"interval_masses.edges must be at least two increasing positions, got {list(self.edges)}")
+            raise InputError(f"interval_masses.edges must be {must_be}, got {list(self.edges)}")
 
     @property
     def labels(self) -> list[str]:
         return [f"interval_mass_{i}" for i in range(len(self.edges) - 1)]
 
     def footprints(self, grid: Grid) -> Array:
+        checked_grid(grid)
         for edge in self.edges:
             if not grid.left <= edge <= grid.right:
                 raise InputError(f"interval_masses.edges must lie in [{grid.left}, {grid.right}], got {edge}")
@@ -239,8 +244,24 @@ def as_observation(given: str | Observation) -> Observation:
     if isinstance(given, str) and given in NAMED:
         return NAMED[given]()
     raise InputError(
-        f"observations must be {', '.join(sorted(NAMED))} or an object such as Sensors(positions, width), got {given!r}"
+        f"observations must be {', '.join(sorted(NAMED))} or an object such as Sensors(positions, width), got {shown(given)}"
     )
+
+
+def as_observations(given: str | Observation | Iterable[str | Observation]) -> tuple[Observation, ...]:
+    """Observations from their names or themselves; of one, a tuple with it alone.
+
+    Raises
+    ------
+    InputError
+        If one of them is none.
+    """
+    if isinstance(given, str | Observation):
+        return (as_observation(given),)
+    try:
+        return tuple(as_observation(one) for one in given)
+    except TypeError:  # it is nothing that has items
+        raise InputError(f"observations must be a list of names or objects, got {shown(given)}") from None
 
 
 class Operator(NamedTuple):
@@ -422,7 +443,7 @@ class DataTerm:
         ``IntervalMasses``).
     values : array of shape (numbers,)
         Data v, one number for each number that the observations measure. :func:`dajko.evolve` also takes the shape
-        ``(steps, numbers)``; a row of NaN there is a step without data.
+        ``(steps, numbers)``; a row of NaN there is a step without data. A masked value is a missing one, as NaN is.
     theta : float
         Weight, greater than 0: the smaller, the more the data is trusted. Infinity switches the data off.
 
@@ -437,21 +458,17 @@ class DataTerm:
     theta: float
 
     def __post_init__(self) -> None:
-        given = [self.observations] if isinstance(self.observations, str | Observation) else self.observations
-        object.__setattr__(self, "observations", tuple(as_observation(o) for o in given))
-        try:
-            values = np.atleast_1d(np.array(self.values, dtype=np.float64))
-        except (TypeError, ValueError):
-            raise InputError(f"data values must be numbers, got {self.values!r}") from None
+        object.__setattr__(self, "observations", as_observations(self.observations))
+        values = np.atleast_1d(array("data values", self.values, missing=True)).copy()
         object.__setattr__(self, "values", values)
         numbers = len(labels(self.observations))
         if values.ndim > 2 or values.shape[-1] != numbers:
-            raise InputError(f"data values must be {numbers} numbers, one for each measured, got shape {values.shape}")
+            needed = f"{numbers} numbers, one for each that the observations measure"
+            raise InputError(f"data values must be {needed}, got shape {values.shape}")
         missing = np.isnan(values)
         if np.isinf(values).any() or (missing.any(axis=-1) != missing.all(axis=-1)).any():
             raise InputError("data values must be finite; only a whole step may be missing (a row of NaN)")
-        if not (isinstance(self.theta, int | float | np.number) and self.theta > 0):
-            raise InputError(f"theta must be greater than 0, got {self.theta!r}")
+        object.__setattr__(self, "theta", number("theta", self.theta, above=0.0, finite=False))
 
     def at_step(self, step: int) -> DataTerm | None:
         """The data term of one step (counted from 0); None where the step has no data."""
@@ -465,30 +482,43 @@ class DataTerm:
         object.__setattr__(one, "values", row)
         return one
 
+    @property
+    def row(self) -> Array:
+        """The data v of one step, shape ``(numbers,)``.
+
+        Raises
+        ------
+        InputError
+            If there are several rows, of several steps.
+        """
+        values = np.asarray(self.values)
+        if values.ndim != 1:
+            raise InputError(f"the data of one step must be one row of values, got shape {values.shape}")
+        return values
+
     def measure(self, density: ArrayLike, grid: Grid) -> Array:
         """``B_h`` of a density of shape ``(nx + 1,)``, shape ``(numbers,)``."""
         return measure(self.observations, density, grid)
 
     def value(self, density: ArrayLike, grid: Grid) -> float:
         """``|B_h(u) - v|^2 / (2 theta)``."""
-        misfit = self.measure(density, grid) - np.asarray(self.values)
+        misfit = self.measure(density, grid) - self.row
         return float(misfit @ misfit / (2.0 * self.theta))
 
     def gradient(self, density: ArrayLike, grid: Grid) -> Array:
         """Gradient of :meth:`value` in the weighted inner product of space, shape ``(nx + 1,)``."""
-        u = np.asarray(density, dtype=np.float64)
-        factor = (self.measure(u, grid) - np.asarray(self.values)) / self.theta
+        u = checked_grid(grid).on_nodes("density", density)
+        factor = (self.measure(u, grid) - self.row) / self.theta
         result = np.zeros_like(u)
         add_gradient(operator(self.observations, grid), u, factor, result)
         return result
 
     def hessian_product(self, density: ArrayLike, direction: ArrayLike, grid: Grid) -> Array:
         """Derivative of :meth:`gradient` in a direction of shape ``(nx + 1,)``."""
-        u = np.asarray(density, dtype=np.float64)
-        h = np.asarray(direction, dtype=np.float64)
+        u, h = checked_grid(grid).on_nodes("density", density), grid.on_nodes("direction", direction)
         op = operator(self.observations, grid)
         result = np.zeros_like(u)
-        add_hessian_product(op, u, (self.measure(u, grid) - np.asarray(self.values)) / self.theta, h, result)
+        add_hessian_product(op, u, (self.measure(u, grid) - self.row) / self.theta, h, result)
         for unit in np.eye(op.kind.size):
             gradient = np.zeros_like(u)
             add_gradient(op, u, unit, gradient)
@@ -497,9 +527,15 @@ class DataTerm:
 
 
 def measure(observations: Iterable[str | Observation], density: ArrayLike, grid: Grid) -> Array:
-    """``B_h`` of densities of shape ``(..., nx + 1)``, shape ``(..., numbers)``."""
-    op = operator(observations, grid)
-    u = np.ascontiguousarray(density, dtype=np.float64)
+    """``B_h`` of densities of shape ``(..., nx + 1)``, shape ``(..., numbers)``.
+
+    Raises
+    ------
+    InputError
+        If there is no such observation, it does not fit the grid, or the densities are no numbers at its nodes.
+    """
+    op = operator(as_observations(observations), checked_grid(grid))
+    u = grid.on_nodes("density", density)
     flat = u.reshape(-1, grid.nx + 1)
     out = np.empty((flat.shape[0], op.kind.size))
     for row, values in zip(flat, out, strict=True):

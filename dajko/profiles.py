@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from scipy.special import beta
+from numpy.typing import ArrayLike
 
+from dajko.checks import array, finite_array, number, set_numbers
 from dajko.errors import InputError
 from dajko.grid import Array
 
@@ -21,14 +22,8 @@ from dajko.grid import Array
 class Profile(Protocol):
     """A density in closed form."""
 
-    def __call__(self, x: Array, t: float = 0.0) -> Array:
+    def __call__(self, x: ArrayLike, t: float = 0.0) -> Array:
         """Density at positions ``x`` (any shape) and time ``t``."""
-
-
-def _positive(owner: str, **values: float) -> None:
-    for name, value in values.items():
-        if not (math.isfinite(value) and value > 0):
-            raise InputError(f"{name} of a {owner} profile must be greater than 0, got {value}")
 
 
 @dataclass(frozen=True)
@@ -58,9 +53,9 @@ class Barenblatt:
     time_shift: float = 0.0
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.m) and self.m > 1):
-            raise InputError(f"m of a Barenblatt profile must be greater than 1, got {self.m}")
-        _positive("Barenblatt", c=self.c, t0=self.t0)
+        set_numbers(self, "a Barenblatt profile", "m", above=1.0)
+        set_numbers(self, "a Barenblatt profile", "c", "t0", above=0.0)
+        set_numbers(self, "a Barenblatt profile", "shift", "time_shift")
         if not self.time_shift + self.t0 > 0:
             raise InputError(f"time_shift of a Barenblatt profile must be greater than -t0, got {self.time_shift}")
 
@@ -71,17 +66,26 @@ class Barenblatt:
     @property
     def mass(self) -> float:
         """Integral over the real line, the same at all times."""
+        from scipy.special import beta  # takes long to import
+
         power = 1.0 / (self.m - 1.0)
         return float(self.c ** (power + 0.5) * self._kappa**-0.5 * beta(0.5, power + 1.0))
 
     def radius(self, t: float = 0.0) -> float:
         """Half the width of the support."""
-        age: float = (t + self.time_shift + self.t0) ** (1.0 / (self.m + 1.0))
+        age: float = self._age(t) ** (1.0 / (self.m + 1.0))
         return math.sqrt(self.c / self._kappa) * age
 
-    def __call__(self, x: Array, t: float = 0.0) -> Array:
-        s = (t + self.time_shift + self.t0) ** (-1.0 / (self.m + 1.0))
-        y = (np.asarray(x) - self.shift) * s
+    def _age(self, t: float) -> float:
+        """``s``, which a time before the beginning would make negative."""
+        age = number("t", t) + self.time_shift + self.t0
+        if not age > 0.0:
+            raise InputError(f"t must be greater than {-(self.time_shift + self.t0):g}, when this solution begins, got {t}")
+        return age
+
+    def __call__(self, x: ArrayLike, t: float = 0.0) -> Array:
+        s = self._age(t) ** (-1.0 / (self.m + 1.0))
+        y = (array("x", x) - self.shift) * s
         return np.asarray(s * np.maximum(self.c - self._kappa * y**2, 0.0) ** (1.0 / (self.m - 1.0)))
 
 
@@ -94,10 +98,12 @@ class Gaussian:
     mass: float = 1.0
 
     def __post_init__(self) -> None:
-        _positive("Gaussian", std=self.std, mass=self.mass)
+        set_numbers(self, "a Gaussian profile", "mean")
+        set_numbers(self, "a Gaussian profile", "std", "mass", above=0.0)
 
-    def __call__(self, x: Array, t: float = 0.0) -> Array:
-        return self.mass * _normal(np.asarray(x), self.mean, self.std**2)
+    def __call__(self, x: ArrayLike, t: float = 0.0) -> Array:
+        number("t", t)
+        return self.mass * _normal(x, self.mean, self.std**2)
 
 
 @dataclass(frozen=True)
@@ -109,14 +115,15 @@ class GaussianMixture:
     mass: float = 1.0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "means", tuple(float(mean) for mean in self.means))
+        means = finite_array("means of a GaussianMixture profile", self.means, "a list of finite numbers", ndim=1)
+        object.__setattr__(self, "means", tuple(means.tolist()))
         if not self.means:
             raise InputError("means of a GaussianMixture profile must name at least one position")
-        _positive("GaussianMixture", std=self.std, mass=self.mass)
+        set_numbers(self, "a GaussianMixture profile", "std", "mass", above=0.0)
 
-    def __call__(self, x: Array, t: float = 0.0) -> Array:
-        at = np.asarray(x)
-        total = sum(_normal(at, mean, self.std**2) for mean in self.means)
+    def __call__(self, x: ArrayLike, t: float = 0.0) -> Array:
+        number("t", t)
+        total = sum(_normal(x, mean, self.std**2) for mean in self.means)
         return np.asarray(self.mass / len(self.means) * total)
 
 
@@ -129,10 +136,11 @@ class Heat:
     mass: float = 1.0
 
     def __post_init__(self) -> None:
-        _positive("Heat", std=self.std, mass=self.mass)
+        set_numbers(self, "a Heat profile", "mean")
+        set_numbers(self, "a Heat profile", "std", "mass", above=0.0)
 
-    def __call__(self, x: Array, t: float = 0.0) -> Array:
-        return self.mass * _normal(np.asarray(x), self.mean, self.std**2 + 2.0 * t)
+    def __call__(self, x: ArrayLike, t: float = 0.0) -> Array:
+        return self.mass * _normal(x, self.mean, self.std**2 + 2.0 * number("t", t, above=-0.5 * self.std**2))
 
 
 @dataclass(frozen=True)
@@ -149,18 +157,19 @@ class OrnsteinUhlenbeck:
     mass: float = 1.0
 
     def __post_init__(self) -> None:
-        _positive("OrnsteinUhlenbeck", stiffness=self.stiffness, std=self.std, mass=self.mass)
+        set_numbers(self, "a OrnsteinUhlenbeck profile", "center", "mean")
+        set_numbers(self, "a OrnsteinUhlenbeck profile", "stiffness", "std", "mass", above=0.0)
 
     def moments(self, t: float) -> tuple[float, float]:
         """Mean and variance of the normalised density at time ``t``."""
-        decay = math.exp(-self.stiffness * t)
+        decay = math.exp(-self.stiffness * number("t", t, least=0.0))
         mean = self.center + (self.mean - self.center) * decay
         return mean, self.std**2 * decay**2 + (1.0 - decay**2) / self.stiffness
 
-    def __call__(self, x: Array, t: float = 0.0) -> Array:
+    def __call__(self, x: ArrayLike, t: float = 0.0) -> Array:
         mean, variance = self.moments(t)
-        return self.mass * _normal(np.asarray(x), mean, variance)
+        return self.mass * _normal(x, mean, variance)
 
 
-def _normal(x: Array, mean: float, variance: float) -> Array:
-    return np.asarray(np.exp(-0.5 * (x - mean) ** 2 / variance) / math.sqrt(2.0 * math.pi * variance))
+def _normal(x: ArrayLike, mean: float, variance: float) -> Array:
+    return np.asarray(np.exp(-0.5 * (array("x", x) - mean) ** 2 / variance) / math.sqrt(2.0 * math.pi * variance))

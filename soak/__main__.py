@@ -16,22 +16,26 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from soak.attack import attacked, can_be_another_user, unprotected
 from soak.damage import damaged
 from soak.disks import can_mount, disk_full
 from soak.fuzz import Answer
 from soak.fuzz import fuzz as fuzzed
 from soak.kills import Undisturbed, in_own_folder, scheduler_killed, undisturbed, workers_killed, workflow_killed
 from soak.outcome import Outcome
+from soak.stores import store_damaged
 
 Disturb = Callable[[Path, str, Undisturbed], Outcome]
 
-# What is disturbed, and how often in the long version: workers 30 times, scheduler or workflow 20 times, the disk 5 times.
+# What is disturbed, and how often in the long version: workers 30 times, scheduler or workflow 20 times, the disk 5 times;
+# complete stores are damaged 15 times, in five ways each.
 KINDS: dict[str, tuple[Disturb, int]] = {
     "workers": (workers_killed, 30),
     "dajko": (partial(workflow_killed, runner="dajko"), 8),
     "snakemake": (partial(workflow_killed, runner="snakemake"), 8),
     "scheduler": (scheduler_killed, 4),
     "disk": (disk_full, 5),
+    "store": (store_damaged, 15),
 }
 
 _seed = click.option("--seed", type=int, default=1, show_default=True, help="Decides every instant and every damage.")
@@ -128,6 +132,37 @@ def fuzz(seed: int, output: Path | None, count: int, first: int, processes: int,
     )
     console.print(table)
     sys.exit(bool(bad))
+
+
+@main.command()
+@_json
+@click.option("--runner", type=click.Choice(["dajko", "snakemake"]), multiple=True, help="Only what this one runs.")
+def attack(output: Path | None, runner: tuple[str, ...]) -> None:
+    """Attack a study while it runs, as another user of this machine where that is possible (as root), on loopback only.
+
+    First a cluster with Dask's own settings, which shows that the attack is one.
+    """
+    console = Console(width=140)
+    if not can_be_another_user():
+        console.print("no other user: the attacker is the owner, without his certificates", style="yellow")
+    with tempfile.TemporaryDirectory(prefix="soak-") as temporary:
+        place = Path(temporary)
+        place.chmod(0o755)  # the other user comes as far as the temporary directory of the run
+        before, stopped = unprotected(place / "unprotected")
+        problems = [] if before.ran and before.pages and before.spoilt and stopped else ["the attack is none"]
+        runs = {"Dask's own settings": (before, ["was stopped by a lock"] * stopped)}
+        for name in runner or ("dajko", "snakemake"):
+            outcome, loot = attacked(place / name, name)
+            problems += outcome.problems
+            if loot is not None:
+                runs[name] = loot, outcome.problems
+    table = Table("study run by", "attacker", "sockets", "code was run", "pages", "files read", "files spoilt", "besides")
+    for name, (loot, said) in runs.items():
+        numbers = map(str, (loot.uid, loot.listening, *map(len, (loot.ran, loot.pages, loot.read, loot.spoilt))))
+        table.add_row(name, *numbers, "; ".join(said) or "nothing")
+    console.print(table)
+    _save(output, {name: {**asdict(loot), "besides": said} for name, (loot, said) in runs.items()})
+    sys.exit(bool(problems))
 
 
 def _order(runs: dict[str, int]) -> list[tuple[int, str]]:

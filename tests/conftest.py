@@ -1,5 +1,6 @@
 """Settings of all tests."""
 
+import numpy as np
 import pytest
 import yaml
 from hypothesis import settings
@@ -45,3 +46,19 @@ def tiny():
         return study
 
     return make
+
+
+@pytest.fixture(scope="session")
+def rewrite():
+    """Writes other values of some variables into all blocks of a store, as if they had been computed."""
+
+    def write(store, only=None, **values):
+        for group in range(len(store.groups)) if only is None else [only]:
+            for block in store.blocks(group):
+                names, place = store.variables(group), slice(block.start, block.stop)
+                row = {name: np.asarray(store.array(group, name)[place]) for name in names}
+                shapes = {name: store.array(group, name).shape for name in values}
+                row |= {name: np.broadcast_to(value, shapes[name])[place] for name, value in values.items()}
+                store.write(block, row)
+
+    return write

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import click
+import numpy as np
 import pytest
 import yaml
 import zarr
@@ -98,6 +99,71 @@ def test_every_help_has_an_example_that_could_be_typed(invoke, command):
         assert invoke(*command, "-h").output == result.output
 
 
+@pytest.mark.parametrize("width", [60, 80])
+@pytest.mark.parametrize("group", [[], ["cluster"]], ids=str)
+def test_summaries_of_commands_are_whole(monkeypatch, invoke, width, group):
+    monkeypatch.setenv("COLUMNS", str(width))
+    _, summaries = invoke(*group, "--help").output.split("Commands:\n")
+    lines = summaries.splitlines()
+    commands = main.commands["cluster"].commands if group else main.commands
+    assert [line.split()[0] for line in lines] == sorted(commands)
+    assert all(line.endswith(".") and not line.endswith("..") and len(line) <= width for line in lines)
+
+
+@pytest.mark.parametrize("command", [[], *([c] for c in COMMANDS)], ids=str)
+def test_help_says_the_same_at_any_width(monkeypatch, invoke, command):
+    def words(width):
+        monkeypatch.setenv("COLUMNS", str(width))
+        return invoke(*command, "--help").output.split()
+
+    assert words(60) == words(80) == words(200)
+
+
+def test_the_package_is_a_program(tmp_path, write):
+    """As its script is: also with workers, which import the program's main file."""
+    command = [sys.executable, "-m", "dajko"]
+    done = subprocess.run([*command, "--help"], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("Usage: dajko [OPTIONS] COMMAND")
+    found = subprocess.run(
+        [*command, "run", write({"sweep": None})], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert found.returncode == 0, found.stderr
+    assert found.stdout.startswith("results/one: 3 members: ")
+    found = subprocess.run([*command, "status", "nowhere"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (found.returncode, found.stderr) == (2, "dajko: nowhere: there is no such directory\n")
+
+
+HEAVY = (
+    "dask",
+    "distributed",
+    "jinja2",
+    "matplotlib",
+    "pandas",
+    "scipy.fft",
+    "scipy.linalg",
+    "scipy.sparse",
+    "xarray",
+    "zarr",
+)
+
+
+def test_validate_loads_only_what_it_needs(write):
+    """What takes long to load is what solves, stores and draws."""
+    program = (
+        "import sys; from dajko.cli import main\ntry: main(sys.argv[1:])\n"
+        f"except SystemExit as end: print(end.code, *(m for m in {HEAVY} if m in sys.modules))"
+    )
+    for file in (write(), Path(__file__).parents[1] / "config" / "config.yaml"):
+        done = subprocess.run([sys.executable, "-c", program, "validate", file], capture_output=True, text=True, check=True)
+        assert done.stdout.splitlines()[-1] == "0"
+
+
+def test_importing_dajko_loads_nothing():
+    program = "import sys, dajko; print(*(m for m in ('numpy', 'numba', 'pydantic', 'yaml') if m in sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "\n"
+
+
 def test_the_files_of_the_examples_exist(invoke):
     for command in COMMANDS:
         for word in invoke(command, "--help").output.split():
@@ -172,7 +238,6 @@ BAD_STUDIES = [
     ({"observations.operators": "mean"}, "observations.operators", "must be a list, got 'mean'"),
     ({"limits": "yes"}, "limits", "must be true or false, got 'yes'"),
     ({"title": 3}, "title", "must be text, got 3"),
-    ({"theta": None}, "theta", "is missing"),
     ({"grid.left": None}, "grid.left", "is missing"),
     ({"model.initial": {"std": 1.0}}, "model.initial", "must be a mapping with the key 'profile', got {\"std\": 1.0}"),
     # numbers
@@ -251,7 +316,6 @@ BAD_STUDIES = [
         "observations.operators.0",
         "must be one of expectation, variance, mean, spread, mass, {sensors: …} or {interval_masses: …}",
     ),
-    ({"observations.operators": []}, "observations.operators", "must not be empty"),
     (
         {"observations.operators": sensors(0.8, 0.2)},
         "observations.operators.0",
@@ -309,6 +373,24 @@ BAD_STUDIES = [
     ({"zip": {"theta": [1.0]}}, "zip.theta", "stands in sweep already"),
     ({"sweep": {"grid": [{"left": 0}]}}, "grid.right", "is missing (at grid = {'left': 0})"),
     ({"sweep": None, "limits": True}, "limits", "needs theta in sweep"),
+    (
+        {"sweep": {"solver.name": ["pd3o", "interior_point"]}},
+        "sweep.solver.name",
+        "each name has keys and defaults of its own, so the whole must vary: "
+        "write solver: [{name: pd3o}, {name: interior_point}] there, with the keys of each",
+    ),
+    (
+        {"solver": {"name": "interior_point"}, "sweep": None, "zip": {"solver.name": ["pd3o", "interior_point"]}},
+        "zip.solver.name",
+        "write solver: [{name: pd3o}, {name: interior_point}] there",
+    ),
+    (
+        {"sweep": {"model.energy.internal.kind": ["porous_medium", "entropy"]}},
+        "sweep.model.energy.internal.kind",
+        "write model.energy.internal: [{kind: porous_medium}, {kind: entropy}] there",
+    ),
+    ({"sweep": {"theta": [1e-5, 9.999999999999999e-06]}}, "sweep.theta", "must not name a value twice, got 1e-05 again"),
+    ({"theta": None, "sweep": None}, "theta", "is missing; .inf records the measurements"),
     (
         {"sweep": {"theta": [1e-9, 1.0]}, "limits": True},
         "limits",
@@ -399,6 +481,7 @@ BAD_FILES = [
     ({"cluster": {"kind": "scheduler", "address": ""}}, "cluster.address: must not be empty"),
     ({"results": ""}, "results: must not be empty"),
     ({"results": 3}, "results: must be text, got 3"),
+    ({"results": "$NO_SUCH_VARIABLE/x"}, "results: the environment variable NO_SUCH_VARIABLE is not set"),
 ]
 
 
@@ -541,6 +624,45 @@ def test_the_default_studies_are_valid(invoke):
     ]
 
 
+def test_a_study_without_data_from_its_file_to_its_report(invoke, write, tmp_path):
+    """Neither observations nor theta: a plain flow, in several groups, as the public functions compute it."""
+    changes = {
+        "observations": None,
+        "noise": None,
+        "theta": None,
+        "solver": None,
+        "ensemble": None,
+        "sweep": {"time.tau": [5.0e-4, 2.5e-4]},
+    }
+    assert invoke("run", write(changes)).stdout.startswith("results/one: 2 members: 2 converged, 2 computed now")
+    assert invoke("status", "results", "--verify").exit_code == 0
+    assert invoke("reproduce", "results", "00-nx10-steps3/0").exit_code == 0
+    assert invoke("report", "results").exit_code == 0
+    assert "There is no data term" in (tmp_path / "results" / "report.html").read_text(encoding="utf-8")
+    grid, energy = dajko.Grid(-0.7, 0.7, 10, 2), dajko.Energy(dajko.PorousMedium(2.0))
+    for node in dajko.open_study("results/one").children.values():
+        assert not {"observation", "data", "data_exact", "observed"} & set(node.variables)
+        flow = dajko.evolve(dajko.Barenblatt(shift=0.1)(grid.x), energy, grid, node.time_tau.item(), 3)
+        np.testing.assert_array_equal(node.density.squeeze(), flow.density)
+
+
+def test_some_points_with_data_and_some_without(invoke, write):
+    assert invoke("run", write({"sweep": {"observations.operators": [[], ["mean"]]}})).exit_code == 0
+    without, with_data = dajko.open_study("results/one").children.values()
+    assert "observation" not in without.dims
+    assert with_data.observation.values.tolist() == ["mean"]
+
+
+def test_results_in_the_home_or_in_a_variable(invoke, write, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("SCRATCH", str(tmp_path / "scratch"))
+    assert invoke("run", write({"sweep": None}, results="~/x")).exit_code == 0
+    assert (tmp_path / "home" / "x" / "one").is_dir()
+    assert invoke("run", write({"sweep": None}, results="$SCRATCH/x")).exit_code == 0
+    assert (tmp_path / "scratch" / "x" / "one").is_dir()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["home", "scratch", "studies.yaml"]
+
+
 def test_run_then_status_then_run_again(invoke, write, tmp_path):
     path = write()
     result = invoke("run", path)
@@ -557,8 +679,17 @@ def test_run_then_status_then_run_again(invoke, write, tmp_path):
     assert result.exit_code == 0
     counts = CellStore(tmp_path / "results" / "one" / "cells.zarr").counts()
     assert counts["converged"] == 6
-    state = {"directory": "results/one", "cells": 6, "counts": counts, "unasked": 0, "damaged": None}
-    nothing = {"failures": {}, "settings": [], "running": False, "rate": None, "seconds_left": None}
+    state = {"directory": "results/one", "cells": 6, "counts": counts, "unasked": 0, "damaged": 0}
+    nothing = {
+        "failures": {},
+        "notes": [],
+        "verified": False,
+        "whole": True,
+        "settings": [],
+        "running": False,
+        "rate": None,
+        "seconds_left": None,
+    }
     assert json.loads(result.output) == {"one": {**state, **nothing}}
     result = invoke("run", path, "one", "--results", "results", "--workers", "1")
     assert result.exit_code == 0
@@ -618,7 +749,8 @@ def test_damaged_members_are_exit_code_2_and_computed_again(invoke, write, tmp_p
     assert invoke("status", "results").exit_code == 0
     result = invoke("status", "results", "--verify")
     assert result.exit_code == 2
-    assert "  2 cells are in damaged chunks; the next run computes them again" in result.output.splitlines()
+    said = "  2 of 6 cells are damaged (mass missing or not as written) and left out; `dajko run` computes them again"
+    assert said in result.output.splitlines()
     assert json.loads(invoke("status", "results", "--verify", "--json").output)["one"]["damaged"] == 2
     result = invoke("run", path)
     assert (result.exit_code, result.stdout.splitlines()[0]) == (0, "results/one: 6 members: 6 converged, 2 computed now")

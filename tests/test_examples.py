@@ -12,6 +12,7 @@ from dajko.study.cluster import open_cluster
 from dajko.study.config import LocalCluster
 from dajko.study.experiment import build
 from dajko.study.parse import read_studies
+from tests.clusters import scheduler_of
 
 FOLDER = Path(__file__).parents[1] / "config" / "examples"
 
@@ -19,7 +20,7 @@ FOLDER = Path(__file__).parents[1] / "config" / "examples"
 @pytest.fixture(scope="module")
 def address():
     with open_cluster(LocalCluster(workers=1), blocks=1) as client:
-        yield client.scheduler.address
+        yield scheduler_of(client)
 
 
 @pytest.fixture

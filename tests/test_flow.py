@@ -1,5 +1,7 @@
 """Algorithm 2: exact solutions, exact JKO steps, the paper's figures, and what every flow must keep."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.integrate import quad
@@ -25,6 +27,7 @@ from dajko import (
 )
 from dajko.distance import l1
 from dajko.flow import steps_in_time, trajectory
+from dajko.solvers import Path, Problem, Step, as_solver, solve
 
 TAU = 5e-4
 PME = Energy(PorousMedium(2.0))
@@ -337,3 +340,39 @@ def test_data_must_fit_the_steps():
         evolve(START, PME, COARSE, TAU, 3, data)
     with pytest.raises(InputError, match="data of one step must be one row"):
         jko_step(START, PME, COARSE, TAU, data)
+
+
+# What a solver leaves behind is no input
+
+
+@pytest.mark.parametrize("left_behind", [0.0, -1.0, np.nan])
+@pytest.mark.parametrize("solver", ["interior_point", "pd3o"])
+def test_what_a_solver_leaves_behind_is_never_bad_input(left_behind, solver, monkeypatch):
+    """A first step that ends without mass, negative or not finite: the next one fails or does not converge."""
+    rest = Problem(START, PME, COARSE, TAU).at_rest
+    broken = Step(Path(np.full_like(rest.density, left_behind), rest.flux), Status.NOT_CONVERGED, 1, {}, 1.0, "")
+    given, true_solve = [broken], solve
+    monkeypatch.setattr("dajko.flow.solve", lambda *arguments: given.pop() if given else true_solve(*arguments))
+    limited = replace(as_solver(solver), max_iterations=20)
+    with np.errstate(all="ignore"):
+        steps = list(steps_in_time(START, PME, COARSE, TAU, 2, solver=limited))
+    assert steps[0] is broken
+    assert all(step.status in (Status.NOT_CONVERGED, Status.FAILED) for step in steps)
+
+
+def test_bad_input_that_shows_later_ends_the_flow_and_keeps_its_steps():
+    """The bound 2 / L of the primal step falls as an attracted density grows: it holds at the start, and not later."""
+    grid = Grid(-0.7, 0.7, 10, 2)
+    density = Gaussian(std=3.0, mass=7.5)(grid.x)
+    bound = 2.0 / (0.02 * 10 * density.max() ** 8 / grid.wt_metric[-1])  # U = u^10 / 9, so U'' = 10 u^8
+    solver = PD3O(tol=1e-3, constraint_tolerance=1e-3, primal_step=0.8 * bound)
+    flow = evolve(density, Energy(PorousMedium(10.0), Quadratic(8.0)), grid, 0.02, 4, solver=solver)
+    status = flow.status.values.tolist()
+    ended = status.index(Status.FAILED)
+    assert ended > 1
+    assert np.isfinite(flow.density.values[:ended]).all()
+    assert set(status[ended + 1 :]) <= {Status.PENDING}
+    (message,) = flow.attrs["messages"]
+    assert message.startswith(f"step {ended}: solver.primal_step must be less than 2 / L")
+    with pytest.raises(InputError, match="must be less than 2 / L"):
+        evolve(density, Energy(PorousMedium(10.0), Quadratic(8.0)), grid, 0.02, 4, solver=replace(solver, primal_step=bound))

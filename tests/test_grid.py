@@ -43,9 +43,11 @@ def test_integrate_runs_along_the_last_axis():
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"left": np.nan}, "grid.left and grid.right must be finite"),
-        ({"right": np.inf}, "grid.left and grid.right must be finite"),
+        ({"left": np.nan}, "grid.left must be a finite number, got nan"),
+        ({"right": np.inf}, "grid.right must be a finite number, got inf"),
         ({"left": 1.0}, "grid.left must be less than grid.right"),
+        ({"left": 1.0 - 1e-16}, "so far apart that 10 cells fit between, got"),
+        ({"left": -1e308, "right": 1e308, "nx": 4}, "so far apart that 4 cells fit"),
         ({"left": 2.0}, "grid.left must be less than grid.right"),
         ({"nx": 3}, "grid.nx must be a whole number of at least 4, got 3"),
         ({"nx": 10.5}, "grid.nx must be a whole number"),

@@ -60,8 +60,9 @@ def best_theta(results: StudyResults, errors: pd.DataFrame | None = None) -> pd.
         A row for each combination of the other swept keys, norm and statistic: ``point``, ``theta``, ``median``, ``q05``,
         ``q95``, ``used``, ``left_out``; ``end``, which says whether this theta is at the ``lower`` or ``upper`` end of the
         swept range, or the ``only`` one; ``member_low`` and ``member_high``, between which lie the best thetas of 90 % of
-        the single members; and the medians ``model_only`` and ``data_only`` of the limits, NaN where there are none. Empty
-        if theta is not swept; combinations without a converged cell have no row.
+        the single members; the medians ``model_only`` and ``data_only`` of the limits, NaN where there are none; and
+        ``other_theta``, the median at the theta that is best for the other statistic. Empty if theta is not swept;
+        combinations without a converged cell have no row.
     """
     if "theta" not in results.parameters:
         return pd.DataFrame()
@@ -71,18 +72,22 @@ def best_theta(results: StudyResults, errors: pd.DataFrame | None = None) -> pd.
     for values, points in combinations(results):
         swept = with_theta(points, results)
         for norm in NORMS:
+            medians: dict[str, pd.Series[float]] = {}
+            found: dict[str, dict[str, Any]] = {}
             for statistic in STATISTICS:
                 table = errors[(errors["norm"] == norm) & (errors["statistic"] == statistic)].set_index("point")
                 row = _best(results, table, points, swept)
                 if row is not None:
                     low, high = _member_range(cells, f"{norm}_{statistic}", swept)
-                    rows.append(
-                        {**values, "norm": norm, "statistic": statistic, **row, "member_low": low, "member_high": high}
-                    )
+                    medians[statistic], found[statistic] = table["median"], {**row, "member_low": low, "member_high": high}
+            for statistic, row in found.items():
+                other = next((r["point"] for name, r in found.items() if name != statistic), row["point"])
+                own = {"norm": norm, "statistic": statistic, **row, "other_theta": medians[statistic][other]}
+                rows.append({**values, **own})
     return pd.DataFrame(rows)
 
 
-def _best(results: StudyResults, table: pd.DataFrame, points: pd.DataFrame, swept: pd.DataFrame) -> dict[str, object] | None:
+def _best(results: StudyResults, table: pd.DataFrame, points: pd.DataFrame, swept: pd.DataFrame) -> dict[str, Any] | None:
     median = table["median"].reindex(swept.index).dropna()
     if median.empty:
         return None

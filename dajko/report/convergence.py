@@ -15,8 +15,12 @@ from dajko.grid import Array, Grid
 from dajko.report.choice import combinations
 from dajko.report.errors import NORMS, cell_errors, smallest, summarise
 from dajko.report.reading import StudyResults, usable
+from dajko.report.words import number
 
 TRUTH, FINEST = "truth", "finest"
+# An error that is larger by a smaller factor at the next step size has not risen, and one that falls with a smaller slope
+# between the two finest step sizes levels off.
+_RISE, _LEVEL = 1.05, 0.1
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,9 @@ def convergence_table(results: StudyResults) -> pd.DataFrame:
 
     Against the truth the error is the stored one. Against the finest run it is the distance of the final densities, the
     finest one interpolated to the nodes of the coarse grid, which for nested grids is injection; the finest run is the one
-    with the smallest step in which a member converged, and has no row. Solver tolerances are always compared so.
+    with the smallest step in which a member converged, and has no row. Solver tolerances are always compared so. Where runs
+    are compared with the finest one, the errors against the truth are in the table too, of all runs: what falls against the
+    finest run may rise against the truth.
 
     Parameters
     ----------
@@ -89,17 +95,23 @@ def convergence_table(results: StudyResults) -> pd.DataFrame:
             same_time = bool(np.allclose(end, end[0], rtol=1e-6, atol=0.0))
             if finest and not same_time:
                 continue  # densities at different times are not to be compared
-            cells = _against_finest(results, steps) if finest else cell_errors(results)
-            for norm in NORMS:
-                table = summarise(cells, f"{norm}_final").reindex(points.index).dropna(subset=["used"])
-                table = table.astype({"used": int, "left_out": int})
-                table.insert(0, "resolution", resolution.key)
-                table.insert(1, "step", steps.reindex(table.index))
-                table.insert(2, "norm", norm)
-                table.insert(3, "reference", FINEST if finest else TRUTH)
-                table.insert(4, "same_time", same_time)
-                others = [n for n in results.parameters if n not in axis.names]
-                tables.append(points[others].join(table, how="right").reset_index().sort_values("step", ascending=False))
+            others = [n for n in results.parameters if n not in axis.names]
+            against = {TRUTH: cell_errors(results)}
+            if finest:
+                against = {FINEST: _against_finest(results, steps), **against}
+                if against[FINEST].empty:
+                    continue
+            for reference, cells in against.items():
+                for norm in NORMS:
+                    table = summarise(cells, f"{norm}_final").reindex(points.index).dropna(subset=["used"])
+                    table = table.astype({"used": int, "left_out": int})
+                    table.insert(0, "resolution", resolution.key)
+                    table.insert(1, "step", steps.reindex(table.index))
+                    table.insert(2, "norm", norm)
+                    table.insert(3, "reference", reference)
+                    table.insert(4, "same_time", same_time)
+                    rows = points[others].join(table, how="right").reset_index()
+                    tables.append(rows.sort_values("step", ascending=False))
     if not tables:
         return pd.DataFrame()
     # The columns of all tables, in the order of the sweep, also where a table lacks some.
@@ -184,7 +196,8 @@ def fit_order(step: Array, error: Array) -> tuple[float, float, int, str]:
     Returns
     -------
     order, stderr : float
-        NaN where there are too few step sizes: an order needs two, its standard error three.
+        NaN where there are too few step sizes: an order needs two, its standard error three. NaN also where the error
+        rises or levels off as the step size falls: a slope through such errors is no order of convergence.
     fitted : int
         Number of points in the fit.
     note : str
@@ -194,14 +207,28 @@ def fit_order(step: Array, error: Array) -> tuple[float, float, int, str]:
     h, e = np.log(step[good]), np.log(error[good])
     distinct = np.unique(h).size
     if distinct < 2:
-        return (
-            np.nan,
-            np.nan,
-            h.size,
-            "no order: it needs two step sizes with an error above 0",
-        )
+        return np.nan, np.nan, h.size, "no order: it needs two step sizes with an error above 0"
+    against = _against_an_order(step[good], error[good])
+    if against:
+        return np.nan, np.nan, h.size, f"no order: {against}"
     if distinct < 3:
         order = float(stats.linregress(h, e).slope)
         return order, np.nan, h.size, "no standard error: it needs three step sizes"
     fit = stats.linregress(h, e)
     return float(fit.slope), float(fit.stderr), h.size, ""
+
+
+def _against_an_order(step: Array, error: Array) -> str:
+    """In words, that the error rises or levels off as the step size falls; empty if it falls all the way."""
+    order = np.argsort(-step, kind="stable")
+    h, e = step[order], error[order]
+    if np.unique(h).size < h.size:  # several runs of one step size: no sequence
+        return ""
+    if (e[1:] >= e[:-1]).all() and e[-1] > e[0]:
+        return "the error rises as the step size falls"
+    up = np.flatnonzero(e[1:] > _RISE * e[:-1])
+    if up.size:
+        return f"the error rises below the step size {number(float(h[up[0]]))}"
+    if np.log(e[-2] / e[-1]) < _LEVEL * np.log(h[-2] / h[-1]):
+        return f"the error levels off at {number(float(e[-1]))}"
+    return ""

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from dajko.report.words import number
 from dajko.study.config import StudyConfig
+from dajko.study.foreign import foreign_sentence, unknown
 from dajko.study.ingredients import EnergyConfig, ExactTruth, IntervalMassesConfig, SensorsConfig, ValuesConfig
 from dajko.study.variation import DistributionConfig
 
@@ -37,6 +38,8 @@ def describe(study: StudyConfig) -> list[str]:
     ----------
     study : StudyConfig
     """
+    if unknown(study):
+        return [f"{foreign_sentence(study).capitalize()}: the configuration below is as the store has it.", _sweep(study)]
     return [_truth(study), _model(study), _data(study), _sweep(study)]
 
 
@@ -79,7 +82,8 @@ def _solver(study: StudyConfig) -> str:
 
 def _data(study: StudyConfig) -> str:
     swept = {*study.sweep, *study.zip}
-    if study.theta == float("inf") and "theta" not in swept:
+    measures = study.observations.operators or "observations.operators" in swept
+    if not measures or (study.theta == float("inf") and "theta" not in swept):
         return "There is no data term (θ = ∞)."
     names = [_operator(o) for o in study.observations.operators]
     what = (

@@ -18,7 +18,7 @@ from dajko.report.reading import StudyResults, usable
 # The norms that errors are measured in.
 NORMS = ("l1", "l2", "w2")
 # Time mean over the steps (the initial density is no result of the scheme), and the value at the last time.
-STATISTICS = ("mean", "final")
+STATISTICS = {"mean": "time mean", "final": "final time"}
 QUANTILES = (0.05, 0.95)
 
 

@@ -2,38 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 from matplotlib.figure import Figure
 
 from dajko.report import panels, slopes, style
-from dajko.report.captions import CAPTIONS
+from dajko.report.captions import FIGURE_NAMES
 from dajko.report.choice import best_theta
 from dajko.report.convergence import convergence_table, orders
 from dajko.report.errors import error_table, status_table
 from dajko.report.reading import StudyResults, read_results
+from dajko.report.warning import warning_table
+from dajko.study.files import output_folder
+from dajko.study.labelled import damage_sentences
 
 FIGURES, TABLES = "figures", "tables"
 
-TABLE_NAMES = ("errors", "best_theta", "convergence", "orders", "status")
+TABLE_NAMES = ("warnings", "errors", "best_theta", "convergence", "orders", "status")
 
 
-def make_tables(results: StudyResults) -> dict[str, pd.DataFrame]:
+def make_tables(results: StudyResults, damage: Sequence[str] = ()) -> dict[str, pd.DataFrame]:
     """All tables of a study by name; those that it cannot have are empty.
 
     Parameters
     ----------
     results : StudyResults
+    damage : sequence of str
+        Sentences about cells that cannot be read, which become warnings.
 
     Returns
     -------
     dict of pandas.DataFrame
-        ``errors``, ``best_theta``, ``convergence``, ``orders``, ``status``.
+        ``warnings``, ``errors``, ``best_theta``, ``convergence``, ``orders``, ``status``.
     """
     errors = error_table(results)
     convergence = convergence_table(results)
     return {
+        "warnings": warning_table(results, damage),
         "errors": errors,
         "best_theta": best_theta(results, errors),
         "convergence": convergence,
@@ -54,6 +61,7 @@ def make_figures(results: StudyResults, tables: dict[str, pd.DataFrame]) -> dict
     errors, best = tables["errors"], tables["best_theta"]
     made = {
         "error_theta": panels.error_theta(results, errors, best),
+        "error_theta_final": panels.error_theta(results, errors, best, statistic="final"),
         "convergence": slopes.convergence(results, tables["convergence"]),
         "error_time": panels.error_time(results, errors, best),
         "densities": panels.densities(results, errors, best),
@@ -66,7 +74,8 @@ def make_figures(results: StudyResults, tables: dict[str, pd.DataFrame]) -> dict
 def plot_study(directory: Path) -> list[Path]:
     """Write the figures (SVG and PNG) and tables (CSV) of a study, and remove those that it no longer has.
 
-    An unfinished study can be plotted: cells that have not converged are left out, and counted in the tables.
+    An unfinished study can be plotted: cells that have not converged are left out, and counted in the tables. What is
+    damaged is among the warnings, which the page shows before anything else.
 
     Parameters
     ----------
@@ -84,10 +93,10 @@ def plot_study(directory: Path) -> list[Path]:
         If there is no store.
     """
     results = read_results(directory)
-    tables = make_tables(results)
+    tables = make_tables(results, damage_sentences(directory))
     written: list[Path] = []
     for folder in (FIGURES, TABLES):  # also for a study that has no figure at all
-        (directory / folder).mkdir(parents=True, exist_ok=True)
+        output_folder(directory / folder)
     for name, table in tables.items():
         if not table.empty:
             path = directory / TABLES / f"{name}.csv"
@@ -95,7 +104,7 @@ def plot_study(directory: Path) -> list[Path]:
             written.append(path)
     for name, figure in make_figures(results, tables).items():
         written += style.save_figure(figure, directory / FIGURES / name)
-    ours = [directory / FIGURES / f"{name}{suffix}" for name in CAPTIONS for suffix in (".svg", ".png")]
+    ours = [directory / FIGURES / f"{name}{suffix}" for name in FIGURE_NAMES for suffix in (".svg", ".png")]
     ours += [directory / TABLES / f"{name}.csv" for name in TABLE_NAMES]
     for path in set(ours) - set(written):
         path.unlink(missing_ok=True)

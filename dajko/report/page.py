@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,29 +12,38 @@ from typing import Any
 import jinja2
 import pandas as pd
 import yaml
-import zarr
 
 from dajko.errors import InputError
-from dajko.report.captions import CAPTIONS
+from dajko.report.captions import FIGURE_NAMES, captions
+from dajko.report.convergence import FINEST, TRUTH
 from dajko.report.describe import describe
+from dajko.report.errors import NORMS, STATISTICS
 from dajko.report.figures import FIGURES, TABLE_NAMES, TABLES
 from dajko.report.findings import findings
 from dajko.report.reading import SweptAxis, swept_axes
 from dajko.report.words import aligned, name_of, number, order_text
-from dajko.solvers import Status
-from dajko.study.config import StudyConfig
+from dajko.study.files import write_text
+from dajko.study.foreign import as_stored
+from dajko.study.labelled import summary_attributes
 from dajko.study.layout import CELLS, SUMMARY
 from dajko.study.members import data_only_theta
 
 PAGE = "report.html"
-# Rows of a table that a page shows.
-_MOST_ROWS = 30
+# Rows of a table and sentences of warning that a page shows: whole tables, unless a browser would choke on them.
+_MOST_ROWS, _MOST_WARNINGS = 5000, 50
 
 _NORMS = {"l1": "L¹ / mass", "l2": "L²", "w2": "W₂"}
-_STATISTICS = ("median", "q05", "q95", "model_only", "data_only")
+_NUMBERS = ("median", "q05", "q95", "model_only", "data_only")
+_REFERENCES = {FINEST: "finest run", TRUTH: "truth"}
 _HEADERS = {
     "norm": "error",
+    "statistic": "of the",
     "range": "5 % to 95 %",
+    "mean": "time mean",
+    "final": "final time",
+    "mean_range": "5 % to 95 %",
+    "final_range": "5 % to 95 %",
+    "step": "step size",
     "used": "members",
     "left_out": "left out",
     "model_only": "model only",
@@ -60,6 +69,9 @@ class Table:
 def write_page(results: Path, studies: list[str] | None = None) -> Path:
     """Write ``report.html``: every study's question, findings, figures, tables and provenance on one page.
 
+    The page belongs to the results directory, not to whoever writes it: `dajko report` and the workflow both show every
+    study that is there.
+
     Parameters
     ----------
     results : Path
@@ -77,33 +89,69 @@ def write_page(results: Path, studies: list[str] | None = None) -> Path:
     InputError
         If there is no study, or one that was asked for is not there.
     """
+    page = results / PAGE
+    write_text(page, render([_context(results / name) for name in _there(results, studies)]))
+    return page
+
+
+def _context(directory: Path) -> dict[str, Any]:
+    """What the page shows of a study; the reason, of one that cannot be read: it must not keep the others from theirs."""
+    try:
+        return study_context(directory)
+    except InputError as error:
+        nothing = {"description": [], "findings": [], "figures": [], "tables": [], "configuration": "", "provenance": []}
+        named = {"name": directory.name, "title": directory.name, "counts": "", "warnings": [(f"{error}.", "")]}
+        return {**named, **nothing}
+
+
+def studies_in(results: Path) -> list[str]:
+    """Names of the studies in a results directory."""
+    return sorted(p.name for p in results.iterdir() if _is_study(p)) if results.is_dir() else []
+
+
+def _there(results: Path, studies: list[str] | None) -> list[str]:
+    """The names that are given, or those of all studies."""
     if studies is None:
-        studies = sorted(p.name for p in results.iterdir() if _is_study(p)) if results.is_dir() else []
+        studies = studies_in(results)
     missing = [name for name in studies if not _is_study(results / name)]
     if missing:
         raise InputError(f"{results}: there is no study {missing[0]} here; run it first")
     if not studies:
         raise InputError(f"{results}: there is no study here; run one first")
+    return studies
+
+
+def render(studies: list[dict[str, Any]], beside: str = "") -> str:
+    """The HTML of a page.
+
+    Parameters
+    ----------
+    studies : list of dict
+        From :func:`study_context`.
+    beside : str
+        What else there is to read, for a page that leaves something out.
+    """
     loader = jinja2.PackageLoader("dajko.report", "")
     environment = jinja2.Environment(
         loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    text = environment.get_template("page.html.j2").render(studies=[_study(results / name) for name in studies])
-    page = results / PAGE
-    temporary = page.with_name(f".{PAGE}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(page)
-    return page
+    return environment.get_template("page.html.j2").render(studies=studies, beside=beside)
 
 
 def _is_study(directory: Path) -> bool:
     return (directory / SUMMARY).is_dir() or (directory / CELLS).is_dir()
 
 
-def _study(directory: Path) -> dict[str, Any]:
-    store = directory / (SUMMARY if (directory / SUMMARY).is_dir() else CELLS)
-    attributes = dict(zarr.open_group(store, mode="r").attrs)
-    study = StudyConfig.model_validate_json(str(attributes["configuration"]))
+def study_context(directory: Path) -> dict[str, Any]:
+    """What the template shows of a study.
+
+    Raises
+    ------
+    InputError
+        If the store does not say what the study is, or not as this version understands it.
+    """
+    attributes = summary_attributes(directory)
+    study = as_stored(str(attributes["configuration"]), directory)
     axes = swept_axes(attributes)
     tables = {name: _read(directory / TABLES / f"{name}.csv") for name in TABLE_NAMES}
     limit = data_only_theta(study) if study.limits else None
@@ -113,10 +161,14 @@ def _study(directory: Path) -> dict[str, Any]:
         "title": study.title or directory.name,
         "description": describe(study),
         "counts": _counts(counts),
-        "warnings": _warnings(counts),
+        "warnings": _warnings(tables),
         "findings": findings(axes, tables),
-        "figures": [_figure(directory, name) for name in CAPTIONS if (directory / FIGURES / f"{name}.svg").exists()],
-        "tables": [t for t in (_best(axes, tables), _orders(axes, tables), _errors(axes, tables, limit)) if t.rows],
+        "figures": [
+            _figure(directory, name, captions(study)[name])
+            for name in FIGURE_NAMES
+            if (directory / FIGURES / f"{name}.svg").exists()
+        ],
+        "tables": [table for table in _tables(axes, tables, limit) if table.rows],
         "configuration": yaml.safe_dump(
             study.model_dump(exclude_none=True), sort_keys=False, default_flow_style=None, width=100, allow_unicode=True
         ),
@@ -129,7 +181,9 @@ def _read(path: Path) -> pd.DataFrame:
         return pd.DataFrame()
     # Only empty fields are missing: a swept value may be the word null or nan. In texts nothing is missing.
     table = pd.read_csv(path, keep_default_na=False, na_values=[""])
-    texts = {c: table[c].astype(object).where(table[c].notna(), "") for c in ("note", "end") if c in table}
+    texts = {
+        c: table[c].astype(object).where(table[c].notna(), "") for c in ("note", "end", "short", "meaning") if c in table
+    }
     return table.assign(**texts)
 
 
@@ -139,27 +193,31 @@ def _counts(counts: dict[str, int]) -> str:
     return f"{total} cell{'s' if total != 1 else ''}: {', '.join(parts)}." if counts else ""
 
 
-def _warnings(counts: dict[str, int]) -> list[str]:
-    """What a reader has to know before anything else."""
-    if not counts:
-        return ["There are no tables and figures of this study yet."]
-    found, total = [], sum(counts.values())
-    pending = counts.get("pending", 0)
-    if pending:
-        done = total - pending
-        found.append(f"This study is unfinished: {done} of {total} cells have been computed. What follows is about these.")
-    for status in Status:
-        n = counts.get(status.name.lower(), 0)
-        if n and not status.usable and status != Status.PENDING:
-            found.append(f"{n} of {total} cells are left out of all figures and statistics: {status.message}.")
-    if not any(counts.get(status.name.lower(), 0) for status in Status if status.usable):
-        found.append("No cell has converged, so there is nothing to show.")
+def warnings_of(directory: Path) -> list[tuple[str, str]]:
+    """What the page says of a study before anything else: what is the matter, and what that means."""
+    return _warnings({name: _read(directory / TABLES / f"{name}.csv") for name in ("status", "warnings")})
+
+
+def _warnings(tables: dict[str, pd.DataFrame]) -> list[tuple[str, str]]:
+    if tables["status"].empty:
+        return [("There are no tables and figures of this study yet.", "")]
+    rows = tables["warnings"]
+    found = [(f"{short[:1].upper()}{short[1:]}", str(meaning)) for short, meaning in rows_of(rows, "short", "meaning")]
+    found = [(short if short.endswith(".") else f"{short}.", meaning) for short, meaning in found]
+    if len(found) > _MOST_WARNINGS:
+        more = len(found) - _MOST_WARNINGS
+        found = [*found[:_MOST_WARNINGS], (f"And {more} more warnings, in tables/warnings.csv.", "")]
     return found
 
 
-def _figure(directory: Path, name: str) -> dict[str, str]:
+def rows_of(table: pd.DataFrame, *columns: str) -> list[tuple[Any, ...]]:
+    """Some columns of a table, row by row; nothing of a table that is not there."""
+    return [] if table.empty else list(table[list(columns)].itertuples(index=False, name=None))
+
+
+def _figure(directory: Path, name: str, caption: str) -> dict[str, str]:
     image = base64.b64encode((directory / FIGURES / f"{name}.svg").read_bytes()).decode("ascii")
-    return {"name": name, "caption": CAPTIONS[name], "source": f"data:image/svg+xml;base64,{image}"}
+    return {"name": name, "caption": caption, "source": f"data:image/svg+xml;base64,{image}"}
 
 
 def _provenance(attributes: dict[str, Any]) -> list[tuple[str, str]]:
@@ -180,43 +238,76 @@ def _provenance(attributes: dict[str, Any]) -> list[tuple[str, str]]:
 # --- tables -------------------------------------------------------------------------------------------------------------
 
 
+def _tables(axes: tuple[SweptAxis, ...], tables: dict[str, pd.DataFrame], limit: float | None) -> list[Table]:
+    """The tables of a study; over a resolution the errors at the final time, which the orders are fitted to."""
+    found = [_best(axes, tables), _orders(axes, tables), _convergence(axes, tables)]
+    over_theta = any("theta" in axis.names for axis in axes)
+    return found if found[-1].rows and not over_theta else [*found, _errors(axes, tables, limit)]
+
+
 def _best(axes: tuple[SweptAxis, ...], tables: dict[str, pd.DataFrame]) -> Table:
     table = tables["best_theta"]
     if not table.empty:
-        table = table[table["statistic"] == "mean"]
-        table = _texts(table if len(table) <= _MOST_ROWS else table[table["norm"] == "l1"])
+        table = _texts(table)
         ends = {"lower": " (lower end)", "upper": " (upper end)", "only": " (the only one)"}
         theta = [f"{number(v)}{ends.get(end, '')}" for v, end in zip(table["theta"], table["end"], strict=True)]
-        table = table.assign(theta=theta)
+        table = table.assign(theta=theta, statistic=table["statistic"].map(STATISTICS))
     others = [n for axis in axes if "theta" not in axis.names for n in axis.names]
-    columns = [*others, "norm", "theta", "median", "range", "model_only", "data_only", "used", "left_out"]
-    return _table("Best θ, by the time mean of the error", table, axes, columns, "best_theta")
+    columns = [*others, "norm", "statistic", "theta", "median", "range", "model_only", "data_only", "used", "left_out"]
+    return _table("Best θ", table, axes, columns, "best_theta")
 
 
 def _orders(axes: tuple[SweptAxis, ...], tables: dict[str, pd.DataFrame]) -> Table:
     table = tables["orders"]
     if not table.empty:
         texts = [order_text(o, s) for o, s in zip(table["order"], table["stderr"], strict=True)]
-        table = _texts(table).assign(order=texts)
+        table = _texts(table).assign(order=texts, reference=table["reference"].map(_REFERENCES))
     others = [n for axis in axes for n in axis.names if n in table.columns]
     columns = ["resolution", *others, "norm", "reference", "order", "fitted", "left_out", "note"]
     return _table("Fitted orders of convergence", table, axes, columns, "orders")
 
 
+def _convergence(axes: tuple[SweptAxis, ...], tables: dict[str, pd.DataFrame]) -> Table:
+    table, title = tables["convergence"], "Error at the final time"
+    if table.empty:
+        return Table(title, [], [], [], 0, "convergence")
+    keys = ["resolution", *(n for axis in axes for n in axis.names if n in table), "step"]
+    one, columns = table["reference"].nunique() == 1, []
+    parts = []
+    for reference in (FINEST, TRUTH):
+        for norm in NORMS:
+            part = table[(table["reference"] == reference) & (table["norm"] == norm)]
+            if len(part):
+                columns.append(_NORMS[norm] if one else f"{_NORMS[norm]}, {_REFERENCES[reference]}")
+                parts.append(part.set_index(keys)["median"].map(aligned).rename(columns[-1]))
+    wide = pd.concat(parts, axis=1, sort=False).fillna("").reset_index()
+    if one:
+        title = f"{title}, compared with {_REFERENCES[str(table['reference'].iloc[0])]}"
+    wide = wide.sort_values("step", ascending=False, kind="stable") if len(keys) == 2 else wide
+    return _table(title, wide, axes, [*keys, *columns], "convergence", numeric=columns)
+
+
 def _errors(axes: tuple[SweptAxis, ...], tables: dict[str, pd.DataFrame], limit: float | None) -> Table:
     table = tables["errors"]
     if not table.empty:
-        table = _texts(table[(table["norm"] == "l1") & (table["statistic"] == "mean")])
+        table = table[table["norm"] == "l1"]
+        parts = {name: _texts(table[table["statistic"] == name]).reset_index(drop=True) for name in STATISTICS}
+        table = parts["mean"].drop(columns=["median", "range"], errors="ignore")
+        for name, part in parts.items():  # the same points in the same order
+            table = table.assign(**{name: part["median"]})
+            if "range" in part:
+                table = table.assign(**{f"{name}_range": part["range"]})
     if "theta" in table:
         named = {float("inf"): " (model only)", limit: " (data only)"}
         table = table.assign(theta=[f"{number(v)}{named.get(v, '')}" for v in table["theta"]])
-    columns = [*(n for axis in axes for n in axis.names), "median", "range", "used", "left_out"]
-    return _table("L¹ error / mass, time mean", table, axes, columns, "errors")
+    swept = [n for axis in axes for n in axis.names]
+    columns = [*swept, "mean", "mean_range", "final", "final_range", "used", "left_out"]
+    return _table("L¹ error / mass", table, axes, columns, "errors")
 
 
 def _texts(table: pd.DataFrame) -> pd.DataFrame:
     """A table with its statistics as text, the quantiles in one column."""
-    texts = {c: [aligned(v) for v in table[c]] for c in _STATISTICS if c in table and table[c].notna().any()}
+    texts = {c: [aligned(v) for v in table[c]] for c in _NUMBERS if c in table and table[c].notna().any()}
     if "q05" in texts and "q95" in texts and (table["used"] > 1).any():
         texts["range"] = [f"{low} to {high}" for low, high in zip(texts["q05"], texts["q95"], strict=True)]
     if not table.empty and (table["left_out"] == 0).all():
@@ -224,7 +315,14 @@ def _texts(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(**texts)
 
 
-def _table(title: str, table: pd.DataFrame, axes: tuple[SweptAxis, ...], columns: list[str], file: str) -> Table:
+def _table(
+    title: str,
+    table: pd.DataFrame,
+    axes: tuple[SweptAxis, ...],
+    columns: list[str],
+    file: str,
+    numeric: Sequence[str] = ("order", "theta", "mean", "final", "range", "mean_range", "final_range", *_NUMBERS),
+) -> Table:
     """The columns of a table that say something, as text."""
     if table.empty:
         return Table(title, [], [], [], 0, file)
@@ -232,8 +330,8 @@ def _table(title: str, table: pd.DataFrame, axes: tuple[SweptAxis, ...], columns
     keys = {n: k for axis in axes for n, k in zip(axis.names, axis.keys, strict=True)}
     headers = [name_of(c, keys[c], unicode=True) if c in keys else _HEADERS.get(c, c) for c in kept]
     rows = [[_cell(c, v) for c, v in zip(kept, row, strict=True)] for row in table[kept].itertuples(index=False, name=None)]
-    numeric = [c in ("order", "range", "theta", *_STATISTICS) or pd.api.types.is_numeric_dtype(table[c]) for c in kept]
-    return Table(title, headers, numeric, rows[:_MOST_ROWS], max(0, len(rows) - _MOST_ROWS), file)
+    right = [c in numeric or pd.api.types.is_numeric_dtype(table[c]) for c in kept]
+    return Table(title, headers, right, rows[:_MOST_ROWS], max(0, len(rows) - _MOST_ROWS), file)
 
 
 def _cell(column: str, value: Any) -> str:

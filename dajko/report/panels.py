@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from dajko.grid import Array
 from dajko.report import style
 from dajko.report.choice import LOWER, ONLY, UPPER, limit_theta, with_theta
-from dajko.report.errors import NORMS, Band, cell_errors, over_time, smallest
+from dajko.report.errors import NORMS, STATISTICS, Band, cell_errors, over_time, smallest
 from dajko.report.reading import StudyResults
 from dajko.report.selection import (
     Curve,
@@ -37,12 +37,15 @@ _CONDITIONS = {
     "hamilton_jacobi": "Hamilton-Jacobi",
 }
 
+_HIDDEN = "Values of 0 are not shown on logarithmic axes"
 _HALO = [patheffects.withStroke(linewidth=3, foreground="white")]
 
 
 @style.styled
-def error_theta(results: StudyResults, errors: pd.DataFrame, best: pd.DataFrame, norm: str = "l1") -> Figure | None:
-    """Time-mean error against theta: median, 5-95 % band, best theta and the two limits, a panel for each noise level.
+def error_theta(
+    results: StudyResults, errors: pd.DataFrame, best: pd.DataFrame, norm: str = "l1", statistic: str = "mean"
+) -> Figure | None:
+    """Error against theta: median, 5-95 % band, best theta and the two limits, a panel for each noise level.
 
     Parameters
     ----------
@@ -50,6 +53,8 @@ def error_theta(results: StudyResults, errors: pd.DataFrame, best: pd.DataFrame,
     errors, best : pandas.DataFrame
         From :func:`dajko.report.errors.error_table` and :func:`dajko.report.choice.best_theta`.
     norm : {"l1", "l2", "w2"}
+    statistic : {"mean", "final"}
+        Mean over the time steps, or value at the last.
 
     Returns
     -------
@@ -60,7 +65,8 @@ def error_theta(results: StudyResults, errors: pd.DataFrame, best: pd.DataFrame,
     if axis is None or results.points["theta"].nunique() < 2 or best.empty:
         return None
     shown = theta_facets(results, most=(6, 4))
-    table = errors[(errors["norm"] == norm) & (errors["statistic"] == "mean")].set_index("point")
+    table = errors[(errors["norm"] == norm) & (errors["statistic"] == statistic)].set_index("point")
+    best = best[(best["norm"] == norm) & (best["statistic"] == statistic)]
     figure, grid = style.panels(len(shown.panels), most_columns=3, height=2.6)
     several = len(shown.curves) > 1
     looks = [{**style.SERIES[i]} for i in range(len(shown.curves))]
@@ -72,7 +78,7 @@ def error_theta(results: StudyResults, errors: pd.DataFrame, best: pd.DataFrame,
             values = {**panel, **curve, **shown.fixed}
             points = matching(results.points, values)
             seen.append(_theta_curve(axes, results, table, points, look, direct=not several))
-            row = matching(best[(best["norm"] == norm) & (best["statistic"] == "mean")], values)
+            row = matching(best, values)
             if len(row) and row["median"].iloc[0] > 0.0:
                 theta, median = float(row["theta"].iloc[0]), float(row["median"].iloc[0])
                 size = 11 if not several else 9
@@ -86,7 +92,7 @@ def error_theta(results: StudyResults, errors: pd.DataFrame, best: pd.DataFrame,
     finite = with_theta(results.points, results)["theta"].to_numpy(dtype=float)
     style.log_axis(grid[0].xaxis, finite, most=4)
     style.log_axis(grid[0].yaxis, np.concatenate(seen), pad=(0.16, 0.16))
-    style.outer_labels(grid, r"weight $\theta$", f"{style.NORM_LABELS[norm]}, time mean")
+    style.outer_labels(grid, r"weight $\theta$", f"{style.NORM_LABELS[norm]}, {STATISTICS[statistic]}")
     if several:
         handles = [_handle(look, text_of(results, v)) for look, v in zip(looks, shown.curves, strict=True)]
         if (results.points["theta"] == np.inf).any():
@@ -171,37 +177,47 @@ def error_time(results: StudyResults, errors: pd.DataFrame, best: pd.DataFrame) 
     figure = Figure(figsize=(style.WIDTH, 0.7 + 2.0 * len(rows)), layout="constrained")
     grid = figure.subplots(len(rows), len(NORMS), squeeze=False, sharex=True, sharey="col")
     handles: dict[str, Line2D] = {}
+    hidden = False
     for column, norm in enumerate(NORMS):
-        seen = []
-        for axes, (_, curves) in zip(grid[:, column], rows, strict=True):
-            for curve in curves:
-                band = over_time(results, curve.point, norm)
-                _band(axes, band, curve)
-                handles.setdefault(curve.label, _handle(_thin(curve, band.time.size), curve.label))
-                seen += [band.median[1:], band.lower[1:], band.upper[1:]]
-        for axes in grid[:, column]:
+        bands = [[(curve, over_time(results, curve.point, norm)) for curve in curves] for _, curves in rows]
+        seen = [_to_be_seen(part) for row in bands for _, band in row for part in (band.median, band.lower, band.upper)]
+        # Before anything is drawn: what a logarithmic axis cannot show is left out of the curves.
+        logarithmic = _wide(seen) and style.log_axis(grid[0, column].yaxis, np.concatenate(seen))
+        for axes, row in zip(grid[:, column], bands, strict=True):
             axes.set_ylabel(style.NORM_LABELS[norm])
-        _error_scale(grid[0, column], np.concatenate(seen))
+            for curve, band in row:
+                hidden |= _band(axes, band, curve)
+                handles.setdefault(curve.label, _handle(_thin(curve, band.time.size), curve.label))
+        if not logarithmic:
+            grid[0, column].set_ylim(bottom=0.0)
         grid[-1, column].set_xlabel("time $t$")
         style.plain_time(grid[-1, column], max(results.along(c.point)["time"].values[-1] for _, cs in rows for c in cs))
     for axes, (title, _) in zip(grid[:, 0], rows, strict=True):
-        axes.set_title(title, loc="left")
+        style.row_title(axes, title)
     style.bottom_legend(figure, list(handles.values()))
-    style.top_note(figure, shown.note)
+    style.top_note(figure, "; ".join(filter(None, [shown.note, _HIDDEN if hidden else ""])))
     return figure
 
 
 def _row_title(results: StudyResults, panel: Values, curves: list[Curve], with_theta: bool) -> str:
     texts = [text_of(results, panel)] if panel else []
-    if with_theta and curves[0].style is style.BEST:
-        texts.append(rf"best $\theta$ = {mathematics(float(results.points['theta'][curves[0].point]))}")
-    return ", ".join(texts)
+    best = [c for c in curves if with_theta and c.style in (style.BEST, style.BEST_FINAL)]
+    values = [mathematics(float(results.points["theta"][c.point])) for c in best]
+    if len(values) == 2:
+        values = [f"{value} ({words})" for value, words in zip(values, STATISTICS.values(), strict=True)]
+    return ", ".join([*texts, rf"best $\theta$ = {', '.join(values)}"] if values else texts)
 
 
-def _error_scale(axes: Axes, values: Array) -> None:
+def _to_be_seen(values: Array) -> Array:
+    """Values over time without the first where that is smaller than all others: 0, or the rounding of 0."""
+    return values[1:] if values.size > 1 and not values[0] >= np.nanmin(values[1:], initial=np.inf) else values
+
+
+def _wide(errors: list[Array]) -> bool:
+    """Whether errors spread over more than a decade."""
+    values = np.concatenate(errors)
     positive = values[np.isfinite(values) & (values > 0.0)]
-    if not (positive.size and positive.max() > 10.0 * positive.min() and style.log_axis(axes.yaxis, positive)):
-        axes.set_ylim(bottom=0.0)
+    return bool(positive.size and positive.max() > 10.0 * positive.min())
 
 
 @style.styled
@@ -243,17 +259,18 @@ def optimality(results: StudyResults, errors: pd.DataFrame, best: pd.DataFrame) 
         return None
     figure = Figure(figsize=(style.WIDTH, 3.0), layout="constrained")
     row = figure.subplots(1, len(_CONDITIONS))
+    hidden = False
     for axes, (name, title) in zip(row, _CONDITIONS.items(), strict=True):
         bands = [over_time(results, curve.point, name) for curve in curves]
-        for curve, band in zip(curves, bands, strict=True):
-            _band(axes, band, curve)
         style.log_axis(axes.yaxis, np.concatenate([np.concatenate([b.lower, b.upper]) for b in bands]))
+        for curve, band in zip(curves, bands, strict=True):
+            hidden |= _band(axes, band, curve)
         end = max(band.time[-1] for band in bands)
         axes.set_xlim(0.0, 1.03 * end)
         style.plain_time(axes, end, most=3)
         axes.set_xlabel("time $t$")
         axes.set_title(title, loc="left")
-    style.top_note(figure, description)
+    style.top_note(figure, "; ".join(filter(None, [description, _HIDDEN if hidden else ""])))
     style.bottom_legend(figure, [_handle(_thin(c, results.along(c.point).sizes["time"]), c.label) for c in curves])
     return figure
 
@@ -299,7 +316,8 @@ def _median_member(results: StudyResults, curves: list[Curve]) -> tuple[int, lis
     own = converged[converged["point"] == curves[0].point].set_index("member")["l1_mean"]
     member = smallest((own - own.median()).abs())
     there = set(converged["point"][converged["member"] == member])
-    return member, [c for c in curves if c.point in there and (c is curves[0] or c.style is style.MODEL_ONLY)]
+    shown = (style.BEST, style.BEST_FINAL, style.MODEL_ONLY)
+    return member, [c for c in curves if c.point in there and (c is curves[0] or c.style in shown)]
 
 
 def _times(results: StudyResults, time: Array) -> list[int]:
@@ -314,9 +332,23 @@ def _times(results: StudyResults, time: Array) -> list[int]:
 # --- shared by the figures ----------------------------------------------------------------------------------------------
 
 
-def _band(axes: Axes, band: Band, curve: Curve) -> None:
-    axes.fill_between(band.time, band.lower, band.upper, color=curve.style["color"], alpha=0.2, linewidth=0)
-    axes.plot(band.time, band.median, **_thin(curve, band.time.size))
+def _band(axes: Axes, band: Band, curve: Curve) -> bool:
+    """Draw a median and, of more than one member, the band around it; whether a logarithmic axis hides zeros of it.
+
+    An error of 0, as at the initial time of a model that starts from the truth, would be a line to the lower end of a
+    logarithmic axis, which looks like a jump of many orders.
+    """
+    median, lower, upper = band.median, band.lower, band.upper
+    hidden = False
+    if axes.get_yscale() == "log":
+        low = axes.get_ylim()[0]
+        hidden = bool((median < low).any())
+        median, upper = (np.where(values >= low, values, np.nan) for values in (median, upper))
+        lower = np.maximum(lower, low)
+    if band.used > 1:
+        axes.fill_between(band.time, lower, upper, color=curve.style["color"], alpha=0.2, linewidth=0)
+    axes.plot(band.time, median, **_thin(curve, band.time.size))
+    return hidden
 
 
 def _thin(curve: Curve, size: int) -> dict[str, Any]:

@@ -22,18 +22,32 @@ from numpy.typing import NDArray
 from dajko.errors import InputError
 from dajko.grid import Array
 from dajko.solvers import Status
+from dajko.study.condition import condition
 from dajko.study.config import StudyConfig
-from dajko.study.labelled import open_cells, open_summary, write_summary
-from dajko.study.layout import CELLS, SUMMARY
-from dajko.study.store import CellStore
+from dajko.study.foreign import as_stored
+from dajko.study.labelled import is_current, open_cells, open_summary, write_summary
+from dajko.study.layout import CELLS
+from dajko.study.state import failure_kinds
+from dajko.study.store import CellStore, cells_path
 from dajko.study.sweep import dimension_name
 
 # Statuses of the cells that statistics use.
 _USABLE = [status for status in Status if status.usable]
 
+# Attributes that a summary has of its store.
+_SAME = ("study", "study_hash", "configuration", "code", "axes", "parameters", "settings")
+
 _READ = ("error_l1", "error_l2", "error_w2", "energy", "mass", "status")
 # What is read where the study has it.
-_READ_TOO = ("optimality_gap", "optimality_spread", "hamilton_jacobi")
+_READ_TOO = (
+    "optimality_gap",
+    "optimality_spread",
+    "hamilton_jacobi",
+    "step_status",
+    "odd_even",
+    "resolution",
+    "truth_outside",
+)
 
 
 @dataclass(frozen=True)
@@ -124,10 +138,20 @@ class StudyResults:
         return {s: int((status == s).sum()) for s in Status}
 
     @cached_property
+    def failures(self) -> dict[str, int]:
+        """Number of cells that did not converge or failed by the kind of failure; empty where only a summary is there."""
+        failed = self.counts[Status.NOT_CONVERGED] or self.counts[Status.FAILED]
+        return failure_kinds(CellStore(self.directory / CELLS)) if failed and (self.directory / CELLS).exists() else {}
+
+    @cached_property
     def _cells(self) -> dict[str, xr.Dataset] | None:
         if not (self.directory / CELLS).exists() or self.study.store.density == "none":
             return None
-        return open_cells(CellStore(self.directory / CELLS))
+        try:
+            store = CellStore(self.directory / CELLS)
+            return open_cells(store, condition(store))
+        except InputError:
+            return None  # damaged, so that the summary alone can be shown
 
     @property
     def has_fields(self) -> bool:
@@ -195,7 +219,7 @@ def read_results(directory: Path) -> StudyResults:
         index = pd.RangeIndex(first, first + nodes[-1].sizes["point"], name="point")
         tables.append(pd.DataFrame({**columns, "node": len(tables)}, index=index))
         first += nodes[-1].sizes["point"]
-    study = StudyConfig.model_validate_json(str(attributes["configuration"]))
+    study = as_stored(str(attributes["configuration"]), directory)
     return StudyResults(directory, study, attributes, axes, pd.concat(tables), tuple(nodes), tuple(given))
 
 
@@ -222,11 +246,20 @@ def _refresh(directory: Path) -> None:
     """Write the summary again if the cells beside it say something else."""
     if not (directory / CELLS).exists():
         return
-    store = CellStore(directory / CELLS)
-    if (directory / SUMMARY).exists():
+    try:
         opened = open_summary(directory)
+    except InputError:
+        opened = None
+    try:
+        store = CellStore(cells_path(directory))
+    except InputError:
+        if opened is None:
+            raise
+        return  # the summary tells what can be told
+    if opened is not None:
         nodes = [opened] if isinstance(opened, xr.Dataset) else [c.to_dataset() for c in opened.children.values()]
-        if all(nodes[0].attrs[name] == store.root.attrs[name] for name in ("study_hash", "configuration")):
+        same = all(nodes[0].attrs.get(name) == store.root.attrs.get(name) for name in _SAME)
+        if same and is_current(directory):
             status = np.concatenate([node["status"].values.ravel() for node in nodes])
             if {s.name.lower(): int((status == s).sum()) for s in Status} == store.counts():
                 return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -12,8 +12,9 @@ import pandas as pd
 from dajko.report import style
 from dajko.report.choice import limit_theta
 from dajko.report.convergence import RESOLUTIONS
+from dajko.report.errors import STATISTICS
 from dajko.report.reading import StudyResults, SweptAxis
-from dajko.report.words import mathematics, plain_value, values_label
+from dajko.report.words import mathematics, values_label
 
 Item = TypeVar("Item")
 Values = dict[str, Any]
@@ -154,20 +155,30 @@ def used_at(errors: pd.DataFrame) -> pd.Series[int]:
 def curves_of(results: StudyResults, best: pd.DataFrame, errors: pd.DataFrame, values: Values) -> list[Curve]:
     """The runs that stand for a combination of the keys beside theta: the best theta and the limits.
 
-    Curves without a converged member are not among them.
+    The best theta of the time mean and that of the final time are two curves where they differ. Curves without a converged
+    member are not among them.
     """
     used = used_at(errors)
-    found: list[Curve] = []
     points = matching(results.points, values)
-    row = matching(best[(best["norm"] == "l1") & (best["statistic"] == "mean")], values) if len(best) else best
-    if len(row):
-        found.append(Curve(int(row["point"].iloc[0]), r"best $\theta$", style.BEST))
+    found = best_curves(best, values)
     limits = (("model only", np.inf, style.MODEL_ONLY), ("data only", limit_theta(results), style.DATA_ONLY))
     for label, theta, look in limits:
         points_there = points.index[points["theta"] == theta]
         if len(points_there):
             found.append(Curve(int(points_there[0]), label, look))
     return [curve for curve in found if used[curve.point] > 0]
+
+
+def best_curves(best: pd.DataFrame, values: Values) -> list[Curve]:
+    """The best theta of a combination of the other keys: one curve, or two where the two statistics differ."""
+    if not len(best):
+        return []
+    rows = matching(best[best["norm"] == "l1"], values)
+    points = {str(row["statistic"]): int(row["point"]) for _, row in rows.iterrows()}
+    if len(set(points.values())) < 2:
+        return [Curve(point, r"best $\theta$", style.BEST) for point in set(points.values())]
+    looks = {"mean": style.BEST, "final": style.BEST_FINAL}
+    return [Curve(points[name], rf"best $\theta$, {STATISTICS[name]}", look) for name, look in looks.items()]
 
 
 def representative(results: StudyResults, best: pd.DataFrame, errors: pd.DataFrame) -> tuple[list[Curve], str]:
@@ -192,15 +203,20 @@ def representative(results: StudyResults, best: pd.DataFrame, errors: pd.DataFra
         if swept is not None:
             curves = curves_of(results, best, errors, values)
             if curves:
-                theta = plain_value(results.points["theta"][curves[0].point])
-                if curves[0].style is style.BEST:
-                    values = {**values, "theta": theta}
-                return curves, text_of(results, values)
+                return [_with_theta(results, curve) for curve in curves], text_of(results, values)
         else:
             points = matching(results.points, values).index
             if len(points) and used[points[0]] > 0:
                 return [Curve(int(points[0]), _own_label(results), style.BEST)], text_of(results, values)
     return [], ""
+
+
+def _with_theta(results: StudyResults, curve: Curve) -> Curve:
+    """The curve of a best theta with its value in the label."""
+    if curve.style not in (style.BEST, style.BEST_FINAL):
+        return curve
+    theta = mathematics(float(results.points["theta"][curve.point])).strip("$")
+    return replace(curve, label=curve.label.replace(r"$\theta$", rf"$\theta = {theta}$"))
 
 
 def _own_label(results: StudyResults) -> str:

@@ -13,10 +13,10 @@ from matplotlib.transforms import ScaledTranslation
 
 from dajko.grid import Array
 from dajko.report import style
-from dajko.report.convergence import FINEST, RESOLUTIONS, orders
+from dajko.report.convergence import FINEST, RESOLUTIONS, TRUTH, orders
 from dajko.report.errors import NORMS
 from dajko.report.reading import StudyResults
-from dajko.report.selection import spread, text_of
+from dajko.report.selection import matching, spread, text_of
 from dajko.report.words import order_text
 
 _STEPS = {
@@ -25,6 +25,8 @@ _STEPS = {
     "grid.nt": r"mesh size $\delta t = 1/N_t$",
     "solver.tol": "solver tolerance",
 }
+# How errors against the truth look beside those against the finest run.
+_HOLLOW: dict[str, Any] = {"linewidth": 0.8, "markersize": 4, "markerfacecolor": "white"}
 # Height in inches of a row of a legend.
 _LINE = 0.22
 
@@ -49,10 +51,11 @@ def convergence(results: StudyResults, table: pd.DataFrame) -> Figure | None:
     """
     if table.empty or not (table["median"] > 0.0).any():
         return None
-    parts = {r.key: table[table["resolution"] == r.key] for r in RESOLUTIONS.values()}
-    parts = {key: part for key, part in parts.items() if part.loc[part["median"] > 0.0, "step"].nunique() > 1}
+    parts = {r.key: _main(table[table["resolution"] == r.key]) for r in RESOLUTIONS.values()}
+    parts = {key: part for key, part in parts.items() if _sizes(part) > 1}
     if not parts:
         return None
+    truth = table[table["reference"] == TRUTH]
     series = {key: _series(results, part) for key, part in parts.items()}
     handles = {key: _handles(results, curves) for key, (curves, _) in series.items()}
     heights = [3.0 + 0.2 * len(h) + _LINE * _legend_rows(h) for h in handles.values()]
@@ -60,11 +63,14 @@ def convergence(results: StudyResults, table: pd.DataFrame) -> Figure | None:
     rows = figure.subfigures(len(parts), 1, squeeze=False, height_ratios=heights)[:, 0]
     for row, (key, part) in zip(rows, parts.items(), strict=True):
         grid = row.subplots(1, len(NORMS))
-        against = "the finest run" if part["reference"].iloc[0] == FINEST else "the truth"
-        grid[0].set_title(f"against {against}", loc="left")
+        finest = part["reference"].iloc[0] == FINEST
+        beside = truth[(truth["resolution"] == key) & finest]
+        against = "the finest run" if finest else "the truth"
+        grid[0].set_title(f"against {against}{'; hollow: the truth' if len(beside) else ''}", loc="left")
         for axes, norm in zip(grid, NORMS, strict=True):
             curves, note = series[key]
-            _panel(axes, [(look, curve[curve["norm"] == norm]) for look, _, curve in curves])
+            hollow = [({**look, **_HOLLOW}, matching(beside, {**values, "norm": norm})) for look, values, _ in curves]
+            _panel(axes, [(look, curve[curve["norm"] == norm]) for look, _, curve in curves], hollow)
             axes.set_xlabel(_STEPS[key])
             axes.set_ylabel(style.NORM_LABELS[norm])
         if _legend_rows(handles[key]):
@@ -94,7 +100,19 @@ def _legend_rows(handles: list[Line2D]) -> int:
     return -(-len(handles) // style.legend_columns(style.WIDTH, handles)) if len(handles) > 1 else 0
 
 
-def _panel(axes: Axes, curves: list[tuple[dict[str, Any], pd.DataFrame]]) -> None:
+def _main(part: pd.DataFrame) -> pd.DataFrame:
+    """The errors that orders are fitted to: against the finest run where there are some, else against the truth."""
+    finest = part[part["reference"] == FINEST]
+    return finest if _sizes(finest) > 1 else part[part["reference"] == TRUTH]
+
+
+def _sizes(part: pd.DataFrame) -> int:
+    return part.loc[part["median"] > 0.0, "step"].nunique()
+
+
+def _panel(
+    axes: Axes, curves: list[tuple[dict[str, Any], pd.DataFrame]], hollow: list[tuple[dict[str, Any], pd.DataFrame]]
+) -> None:
     seen: list[Array] = []
     fitted: list[float] = []
     handles = []
@@ -107,12 +125,16 @@ def _panel(axes: Axes, curves: list[tuple[dict[str, Any], pd.DataFrame]]) -> Non
         handles.append(Line2D([], [], **look, label=order_text(float(fit["order"]), float(fit["stderr"]))))
         seen += [median, low, high]
         fitted.append(float(fit["order"]))
+    for look, curve in hollow:
+        median = curve["median"].where(curve["median"] > 0.0).to_numpy(dtype=float)
+        axes.plot(curve["step"].to_numpy(dtype=float), median, **look, zorder=3)
+        seen.append(median)
     both = pd.concat([curve for _, curve in curves])
     both = both[both["median"] > 0.0]
     if both.empty:
         style.say_empty(axes, "no error above 0")
     slope = _slope(axes, both, fitted)
-    style.log_axis(axes.xaxis, both["step"], most=3)
+    style.log_axis(axes.xaxis, pd.concat([both, *(curve for _, curve in hollow)])["step"], most=3)
     style.log_axis(axes.yaxis, np.concatenate([*seen, slope]), pad=(0.16, 0.06), most=4)
     assert axes.figure is not None
     below = axes.transAxes + ScaledTranslation(0.0, -36 / 72, axes.figure.dpi_scale_trans)
@@ -125,7 +147,8 @@ def _slope(axes: Axes, part: pd.DataFrame, fitted: list[float]) -> Array:
     found = [p for p in fitted if np.isfinite(p) and p >= 0.25]
     if not found or np.unique(h).size < 2:
         return np.array([])
-    order = max(0.5, float(np.round(np.median(found))))
+    middle = float(np.median(found))
+    order = min((0.5, max(1.0, float(np.round(middle)))), key=lambda p: abs(p - middle))
     ends = np.array([h.min(), h.max()])
     values = 0.6 * float((errors / h**order).min()) * ends**order
     axes.plot(ends, values, color=style.GREY, linewidth=1.0, zorder=2)

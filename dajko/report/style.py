@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import re
 from collections.abc import Callable
@@ -23,6 +24,8 @@ from dajko.report.words import mathematics
 # Inches: the text width of most journals.
 WIDTH = 7.0
 DPI = 200
+# Bytes of a drawing; what has more points than that is an image.
+_MOST_SVG = 600_000
 
 RC: dict[Any, Any] = {
     "axes.axisbelow": True,
@@ -68,11 +71,13 @@ _NO_ROOM = str.maketrans("", "", "${}^_")
 BEST: dict[str, Any] = {"color": BLUE, "linestyle": "-", "marker": "o"}
 MODEL_ONLY: dict[str, Any] = {"color": VERMILION, "linestyle": "--", "marker": "s"}
 DATA_ONLY: dict[str, Any] = {"color": GREEN, "linestyle": "-.", "marker": "^"}
+# The best theta at the final time, where that is not the one of the time mean.
+BEST_FINAL: dict[str, Any] = {"color": PURPLE, "linestyle": (0, (1, 1)), "marker": "D"}
 SERIES: tuple[dict[str, Any], ...] = (
     BEST,
     MODEL_ONLY,
     DATA_ONLY,
-    {"color": PURPLE, "linestyle": (0, (1, 1)), "marker": "D"},
+    BEST_FINAL,
     {"color": ORANGE, "linestyle": (0, (5, 1, 1, 1, 1, 1)), "marker": "v"},
     {"color": BLACK, "linestyle": (0, (7, 2)), "marker": "P"},
 )
@@ -196,6 +201,23 @@ def outer_labels(grid: list[Axes], x: str, y: str) -> None:
             axes.set_xlabel(x)
 
 
+def row_title(axes: Axes, text: str) -> None:
+    """A title at the left of a row of panels, which may be longer than the first of them."""
+    if text:
+        axes.set_title(" ", loc="left")  # takes the height, and leaves the panels their width
+        title = axes.annotate(
+            text,
+            (0.0, 1.0),
+            xycoords="axes fraction",
+            xytext=(0.0, mpl.rcParams["axes.titlepad"]),
+            textcoords="offset points",
+            ha="left",
+            va="baseline",
+            fontsize=mpl.rcParams["axes.titlesize"],
+        )
+        title.set_in_layout(False)
+
+
 def legend_columns(width: float, handles: list[Line2D]) -> int:
     """Columns of a legend for which there is room in so many inches."""
     # Commands and braces of mathematical text take no room.
@@ -219,17 +241,34 @@ def top_note(figure: Figure, text: str) -> None:
 def save_figure(figure: Figure, stem: Path) -> list[Path]:
     """Save a figure as ``<stem>.svg`` and ``<stem>.png``, with bytes that depend on nothing but the figure.
 
+    Where curves have so many points that the drawing would be large, the SVG holds the image of the PNG.
+
     Returns
     -------
     list of Path
         The two files.
     """
-    paths = []
+    drawn = {}
     with mpl.rc_context(RC):
         for suffix, metadata in ((".svg", {"Date": None, "Creator": None}), (".png", {"Software": None})):
             buffer = io.BytesIO()
             figure.savefig(buffer, format=suffix[1:], dpi=DPI, metadata=metadata)
-            path = stem.with_suffix(suffix)
-            path.write_bytes(buffer.getvalue())
-            paths.append(path)
+            drawn[suffix] = buffer.getvalue()
+    if len(drawn[".svg"]) > _MOST_SVG:
+        drawn[".svg"] = _as_svg(figure, drawn[".png"])
+    paths = []
+    for suffix, content in drawn.items():
+        paths.append(stem.with_suffix(suffix))
+        paths[-1].write_bytes(content)
     return paths
+
+
+def _as_svg(figure: Figure, png: bytes) -> bytes:
+    """An SVG of the same size that holds an image."""
+    width, height = figure.get_size_inches() * 72
+    image = base64.b64encode(png).decode("ascii")
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:g}pt" height="{height:g}pt" '
+        f'viewBox="0 0 {width:g} {height:g}">'
+        f'<image width="{width:g}" height="{height:g}" href="data:image/png;base64,{image}"/></svg>\n'
+    ).encode()

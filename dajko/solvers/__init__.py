@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+from dajko.checks import shown
 from dajko.errors import InputError
 from dajko.solvers.interior_point import InteriorPoint
 from dajko.solvers.pd3o import PD3O
@@ -42,7 +43,7 @@ def as_solver(given: str | Solver) -> Solver:
             raise InputError(f"solver must be one of {', '.join(SOLVERS)}, got {given!r}")
         return SOLVERS[given]()
     if not isinstance(given, Solver):
-        raise InputError(f"solver must be a name or one of dajko's solver objects, got {given!r}")
+        raise InputError(f"solver must be a name or one of dajko's solver objects, got {shown(given)}")
     return given
 
 

@@ -11,7 +11,6 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-import scipy.sparse.linalg
 
 from dajko._numba import kernel
 from dajko.grid import Array, Grid
@@ -66,6 +65,8 @@ def operator_norm(grid: Grid) -> float:
         return np.concatenate([(rho * roots).ravel(), (m * roots).ravel()])
 
     size = 2 * shape[0] * shape[1]
+    import scipy.sparse.linalg  # takes long to import, and one of the solvers does without
+
     linear = scipy.sparse.linalg.LinearOperator((size, size), matvec=normal_product, dtype=np.float64)
     start = np.random.default_rng(0).standard_normal(size)
     largest = scipy.sparse.linalg.eigsh(linear, k=1, which="LA", v0=start, tol=1e-8, return_eigenvectors=False)

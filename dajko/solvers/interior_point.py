@@ -15,8 +15,8 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from dajko.checks import number, whole_number
 from dajko.energy import Energy
-from dajko.errors import InputError
 from dajko.grid import Array, Grid
 from dajko.observation import SPREAD, VARIANCE, DataTerm, operator
 from dajko.solvers import layout, panels
@@ -91,10 +91,8 @@ class InteriorPoint:
     max_iterations: int = 80
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.tol) and 0 < self.tol < 1):
-            raise InputError(f"solver.tol must be greater than 0 and less than 1, got {self.tol}")
-        if int(self.max_iterations) != self.max_iterations or self.max_iterations < 1:
-            raise InputError(f"solver.max_iterations must be a whole number of at least 1, got {self.max_iterations}")
+        object.__setattr__(self, "tol", number("solver.tol", self.tol, above=0.0, below=1.0))
+        object.__setattr__(self, "max_iterations", whole_number("solver.max_iterations", self.max_iterations, least=1))
 
     def solve(self, problem: Problem, warm_start: Start | None = None) -> Step:
         """Solve one daJKO step.
@@ -262,7 +260,8 @@ class _Run:
         flux[1:, 1:-1] = (grid.dt / (2.0 * grid.dx) / grid.wt[1:])[:, None] * (phi[2:] - phi[:-2]).T * rho[1:-1].T
         relative = zip(layout.RESIDUALS, self.progress.relative[0], strict=True)
         residuals = {name: self.solver.tol * float(value) for name, value in relative}
-        return replace(self._step(0, 0, Path(density, flux), residuals), potential=phi.T.copy())
+        step = self._step(0, 0, Path(density, flux), residuals)
+        return replace(step, potential=phi.T.copy(), transported=self.record.density[1, :, 0].copy())
 
     def _step(self, n: int, lane: int, path: Path, residuals: dict[str, float]) -> Step:
         record = self.record

@@ -70,8 +70,18 @@ class Data(NamedTuple):
     theta: Array  # numbers
     mu: Array  # one a problem, where mu ends
     centring: Array  # one a problem, least share of mu that a Newton step aims at
+    careful: Array  # one a problem, 1 where densities and multipliers take the same step, and mu waits for R1; else 0
+    level: Array  # one a problem and class of nodes, what tau dE/drho is taken off: only differences move anything
     mass: Array  # one a problem
     size: Array  # one a problem, of what is measured
+    tol: Array  # one a problem, the tolerance; smaller where the objective would rise
+    tightened: Array  # one a problem, how often it has become smaller
+    objective: Array  # one a problem, E_h of the old density
+    objective_size: Array  # one a problem, of its terms
+    rounding: Array  # one a problem, of the stationarity
+    ceiling: Array  # one a problem, an upper bound on the new density for stiff powers
+    pressed: Array  # one a problem, the density above which that bound is felt
+    pairs: Array  # one a problem, the number of bounds
 
 
 class State(NamedTuple):
@@ -81,6 +91,8 @@ class State(NamedTuple):
     s: Array  # cells
     phi: Array  # cells
     y: Array  # numbers
+    slope: Array  # nodes, U' of stiff powers as the last Newton step has it; infinite where it is that of the density
+    t: Array  # nodes, multiplier of rho <= ceiling at the last level, for stiff powers
 
 
 class Work(NamedTuple):
@@ -100,9 +112,22 @@ class Work(NamedTuple):
     car: Array  # cells
     pull: Array  # cells, sum_i g_i t_i at the last level
     sides: Array  # right-hand side and columns, cells each; then what solves them
+    first: Array  # nodes, the density from which the path of a start leads
+    last: Array  # nodes, the density to which it leads
+    start_mu: Array  # one a problem, rho s of a start
     u: Array  # nodes, the density at the last level
+    end: Array  # nodes, the density that the step ends with
     slope: Array  # nodes, U'
     curvature: Array  # nodes, U''
+    lag: Array  # nodes, logarithm of U' over its prediction, for stiff powers
+    d_t: Array  # nodes
+    wrong: Array  # one a problem, what the prediction leaves out of the stationarity
+    bounded: Array  # one a problem, sum of (ceiling - rho) t
+    aim: Array  # one a problem, the mu that a step aims at
+    fall_rho: Array  # one a problem, largest relative decrease of ceiling - rho in a step
+    fall_t: Array  # one a problem, largest relative decrease of t
+    step_rho: Array  # one a problem, how far a step goes in the densities
+    step_t: Array  # one a problem, how far it goes in the multipliers
     g: Array  # columns of nodes, gradients of the observations
     weighted: Array  # columns of nodes, wx g / d
     along: Array  # columns + 1 of nodes, g - l . column, and r - l . d_phi
@@ -193,15 +218,33 @@ def empty_data(m: Mesh, numbers: int, lanes: int) -> Data:
         theta=np.ones(numbers * lanes),
         mu=np.zeros(lanes),
         centring=np.zeros(lanes),
+        careful=np.zeros(lanes),
+        level=np.zeros(2 * lanes),
         mass=np.zeros(lanes),
         size=np.zeros(lanes),
+        tol=np.zeros(lanes),
+        tightened=np.zeros(lanes),
+        objective=np.zeros(lanes),
+        objective_size=np.zeros(lanes),
+        rounding=np.zeros(lanes),
+        ceiling=np.full(lanes, np.inf),
+        pressed=np.full(lanes, np.inf),
+        pairs=np.zeros(lanes),
     )
 
 
 def empty_state(m: Mesh, numbers: int, lanes: int) -> State:
     """Room for the unknowns."""
     cells = m.cells * lanes
-    return State(np.ones(cells), np.ones(cells), np.zeros(cells), np.zeros(numbers * lanes))
+    nodes = m.nodes * lanes
+    return State(
+        rho=np.ones(cells),
+        s=np.ones(cells),
+        phi=np.zeros(cells),
+        y=np.zeros(numbers * lanes),
+        slope=np.full(nodes, np.inf),
+        t=np.zeros(nodes),
+    )
 
 
 def work_space(m: Mesh, columns: int, number: Any) -> Work:
@@ -214,9 +257,22 @@ def work_space(m: Mesh, columns: int, number: Any) -> Work:
     return Work(
         **{name: np.zeros(cells) for name in names},
         sides=np.zeros((1 + columns) * cells),
+        first=np.zeros(nodes),
+        last=np.zeros(nodes),
+        start_mu=np.zeros(lanes),
         u=np.zeros(nodes),
+        end=np.zeros(nodes),
         slope=np.zeros(nodes),
         curvature=np.zeros(nodes),
+        lag=np.zeros(nodes),
+        d_t=np.zeros(nodes),
+        wrong=np.zeros(lanes),
+        bounded=np.zeros(lanes),
+        aim=np.zeros(lanes),
+        fall_rho=np.zeros(lanes),
+        fall_t=np.zeros(lanes),
+        step_rho=np.zeros(lanes),
+        step_t=np.zeros(lanes),
         g=np.zeros(columns * nodes),
         weighted=np.zeros(columns * nodes),
         along=np.zeros((1 + columns) * nodes),

@@ -156,6 +156,7 @@ def descend(problem: Problem, solve: ConvexSolver, tol: float) -> Step:
     grid, mass = problem.grid, float(problem.grid.integrate(problem.initial))
     path, density, value = problem.at_rest, problem.initial, problem.value(problem.at_rest)
     step, potential, change, iterations, count, status = None, None, np.inf, 0, 0, Status.NOT_CONVERGED
+    transported: Array | None = None
     while count < _MOST_CONVEX_STEPS:
         step = solve(density, step)
         count, iterations = count + 1, iterations + step.iterations
@@ -167,6 +168,7 @@ def descend(problem: Problem, solve: ConvexSolver, tol: float) -> Step:
             new_change = float(grid.integrate(np.abs(step.density - density)))
             ratio, change = (new_change / change if change < np.inf else 1.0), new_change
             path, potential, density, value = step.path, step.potential, step.density, new_value
+            transported = step.transported
         # The changes shrink like a geometric series, whose rest is the error.
         settled = not lower or change == 0.0 or (ratio < 1.0 and change * ratio <= tol * mass * (1.0 - ratio))
         if settled or not step.converged:
@@ -174,4 +176,6 @@ def descend(problem: Problem, solve: ConvexSolver, tol: float) -> Step:
             break
     assert step is not None
     message = f"{count} convex steps, {iterations} iterations: {status.message}"
-    return replace(step, path=path, status=status, iterations=iterations, message=message, potential=potential)
+    return replace(
+        step, path=path, status=status, iterations=iterations, message=message, potential=potential, transported=transported
+    )

@@ -1,37 +1,27 @@
-"""Steps in time of ``interior_point``: how a step begins, and kernels that take one after the other.
+"""Steps in time of ``interior_point``, one after the other in one kernel.
 
-A flow that runs extrapolates its last two densities, and trusts that as far as the extrapolation before it was right; what
-does not converge from there begins again, cold, from the old density. A step that does not converge either way stops the
-march, so that another solver can take it.
+A step that does not converge from a warm start begins again, cold, and then carefully (:mod:`dajko.solvers.starts`). One
+that does not converge either way stops the march, so that another solver can take it.
 """
 
 from __future__ import annotations
 
-import math
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dajko._numba import kernel
-from dajko.energy import internal_slope
 from dajko.grid import Array
-from dajko.observation import LINEAR, MEAN, VARIANCE
-from dajko.solvers.lanes import as_number, load, store
 from dajko.solvers.layout import Data, Flows, Mesh, Progress, State, Work
 from dajko.solvers.newton import iterate
 from dajko.solvers.panels import Layout
+from dajko.solvers.starts import begin
+from dajko.solvers.stopping import transport
 
-# How a solve begins: a floor under the density as a share of its maximum, and the mean of rho s as a share of the scale that
-# the tolerance refers to. Cold, both are fixed. Warm, they follow from the relative error e of the last prediction: it is e
-# at most that a density is too small by, and rho and s are both wrong by e.
-_COLD_FLOOR, _COLD_MU = 0.3, 1.0
-_FLOOR_OF_ERROR = 0.5
-_LEAST_ERROR, _MOST_ERROR = 0.004, 0.6
-# The least share of mu that a Newton step aims at.
-_CENTRING = 0.1
-# What a warm start cannot do in so many iterations begins again, cold.
-_WARM_ITERATIONS = 25
+# What a warm start cannot do in so many iterations begins again, cold; what a cold one cannot do, carefully, with so many
+# times the iterations.
+_WARM_ITERATIONS, _CAREFUL_ITERATIONS = 25, 5
 
 
 class Record(NamedTuple):
@@ -44,138 +34,6 @@ class Record(NamedTuple):
     warm: NDArray[np.bool_]  # (lanes,), whether the density before the last one is of use
     error: Array  # (lanes,), of the last prediction: its largest, relative to the largest density
     alive: NDArray[np.bool_]  # (lanes,), whether the flow still runs
-
-
-@kernel
-def begin(
-    mesh: Mesh,
-    flows: Flows,
-    density: Array,
-    before: Array,
-    warm: NDArray[np.bool_],
-    error: Array,
-    values: Array,
-    data: Data,
-    state: State,
-    work: Work,
-    number: Any,
-) -> None:
-    """Start a step: densities that are linear in artificial time, and what the data is.
-
-    Parameters
-    ----------
-    density, before : arrays of shape (n, lanes)
-        The old density and the one before it, which is read where ``warm`` says so.
-    error : array of shape (lanes,)
-        Error of the last prediction, which is read there too.
-    values : array of shape (numbers, lanes)
-        Data; NaN where there is none.
-    """
-    n, levels = mesh.n, mesh.levels
-    lanes = warm.size
-    numbers = state.y.size // lanes
-    first, last, slope_ = work.slope, work.curvature, work.u
-    for lane in range(lanes):
-        floor, mu = _COLD_FLOOR, _COLD_MU
-        if warm[lane]:
-            wrong = min(max(error[lane], _LEAST_ERROR), _MOST_ERROR)
-            floor, mu = _FLOOR_OF_ERROR * wrong, wrong * wrong
-        top, mass, mean = 0.0, 0.0, 0.0
-        for j in range(n):
-            u = density[j, lane]
-            top = max(top, u)
-            mass += mesh.wx[j] * u
-            mean += u
-        mean /= n
-        lowest, highest = math.inf, -math.inf
-        for j in range(n):
-            u = density[j, lane]
-            start = max(u, floor * top)
-            end = max(2.0 * u - before[j, lane], floor * top) if warm[lane] else start
-            pulled = internal_slope(end, flows.exponent[lane]) + flows.stiffness[lane] * end
-            slope = flows.tau[lane] * (pulled + flows.potential[j * lanes + lane])
-            lowest, highest = min(lowest, slope), max(highest, slope)
-            first[j * lanes + lane], last[j * lanes + lane], slope_[j * lanes + lane] = start, end, slope
-        for parity in range(2):
-            _keep_mass(mesh, density, first, lane, lanes, parity)
-            _keep_mass(mesh, density, last, lane, lanes, parity)
-        scale = mean * max(highest - lowest, mesh.dx**2)
-        data.mu[lane], data.centring[lane], data.mass[lane] = flows.tol[lane] * scale, _CENTRING, mass
-        work.sums[lane] = mu * scale
-        data.size[lane] = _measure_with(mesh, flows, density, values, mass, lane, numbers, data)
-    start_mu = load(work.sums, 0, number)
-    for i in range((n + 1) * levels, mesh.cells):
-        store(state.rho, i, as_number(1.0, number), number)
-        store(state.s, i, as_number(1.0, number), number)
-        store(state.phi, i, as_number(0.0, number), number)
-    rho_, s, phi, initial = state.rho, state.s, state.phi, data.initial
-    for j in range(n):
-        start, end, potential = load(first, j, number), load(last, j, number), -load(slope_, j, number)
-        for k in range(levels):
-            i, share = (j + 1) * levels + k, (k + 1) / levels
-            rho = start * (1.0 - share) + end * share
-            store(rho_, i, rho, number)
-            store(s, i, start_mu / rho, number)
-            store(phi, i, potential, number)
-        for lane in range(lanes):
-            initial[(j + 1) * levels * lanes + lane] = density[j, lane]
-    for o in range(numbers):
-        store(state.y, o, as_number(0.0, number), number)
-
-
-@kernel
-def _keep_mass(mesh: Mesh, density: Array, start: Array, lane: int, lanes: int, parity: int) -> None:
-    """Scale every other node of a density to the mass that the old density has there.
-
-    Centred differences keep the masses of even and odd nodes apart, and a Newton step keeps what is linear: a start of the
-    right mass has it for ever, however short the steps are.
-    """
-    wanted, found = 0.0, 0.0
-    for j in range(parity, mesh.n, 2):
-        wanted += mesh.wx[j] * density[j, lane]
-        found += mesh.wx[j] * start[j * lanes + lane]
-    if wanted > 0.0:
-        for j in range(parity, mesh.n, 2):
-            start[j * lanes + lane] *= wanted / found
-
-
-@kernel
-def _measure_with(
-    mesh: Mesh, flows: Flows, density: Array, values: Array, mass: float, lane: int, numbers: int, data: Data
-) -> float:
-    """Rows, squares, values and weights of one problem's observations, as :mod:`dajko.solvers.newton` defines them.
-
-    A step without data has rows and values 0, so that ``y`` stays 0. Returns what rounding in the observations is relative
-    to.
-    """
-    n, nodes, center = mesh.n, mesh.nodes, mesh.center
-    lanes = data.mu.size
-    size = 2.2250738585072014e-308
-    for o in range(numbers):
-        kind, value = flows.kind[o], values[o, lane]
-        missing = math.isnan(value)
-        constant, linear, quadratic, square, shift = 0.0, 0.0, 0.0, 0.0, 0.0
-        if kind == VARIANCE:
-            # (5.7) = int x^2 u - (2 - M) B1^2 with moments about the origin, B1 = b + center M
-            linear = 2.0 * center * (1.0 - (2.0 - mass) * mass)
-            quadratic, square, shift = 1.0, 2.0 - mass, center**2 * mass * (1.0 - (2.0 - mass) * mass)
-        elif kind == MEAN:
-            linear, shift = 1.0 / mass, center
-        elif kind != LINEAR:
-            quadratic, square = 1.0 / mass, 1.0 / mass**2
-        for j in range(n):
-            at = (o * nodes + j) * lanes + lane
-            row = flows.footprint[at] if kind == LINEAR else constant + mesh.x[j] * (linear + mesh.x[j] * quadratic)
-            if missing:
-                row = 0.0
-            data.row[at], data.weighted_row[at] = row, mesh.wx[j] * row
-            size += mesh.wx[j] * abs(row) * density[j, lane]
-        at = o * lanes + lane
-        data.square[at] = 0.0 if missing else square
-        data.value[at] = 0.0 if missing else value - shift
-        data.theta[at] = 1.0 if missing else flows.theta[lane]
-        size += abs(data.value[at])
-    return size
 
 
 @kernel
@@ -209,7 +67,11 @@ def march(
             progress.active[lane] = 1.0 if record.alive[lane] else 0.0
             if record.alive[lane] and record.warm[lane]:
                 limit = min(_WARM_ITERATIONS, max_iterations)
-        for attempt in range(2):
+        for attempt in range(3):
+            if attempt == 1 and limit == max_iterations and not record.warm.any():
+                continue  # would be the same again
+            careful = attempt == 2
+            limit = max_iterations if attempt == 1 else _CAREFUL_ITERATIONS * max_iterations if careful else limit
             begin(
                 mesh,
                 flows,
@@ -217,6 +79,7 @@ def march(
                 before,
                 record.warm if attempt == 0 else cold,
                 record.error,
+                careful,
                 values[n],
                 data,
                 state,
@@ -226,15 +89,14 @@ def march(
             for lane in range(lanes):
                 progress.iterations[lane] = 0.0
             iterate(mesh, flows, data, state, work, progress, limit, place, number)
-            left = _note(mesh, flows, data, state, progress, record, n)
-            if left == 0 or (limit == max_iterations and not record.warm.any()):
+            left = _note(mesh, flows, data, state, work, progress, record, n)
+            if left == 0:
                 break
-            limit = max_iterations
-        if left > 0:
-            return n
         for lane in range(lanes):
             record.error[lane] = prediction_error(mesh, record.density[n + 1], density, before, record.warm[lane], lane)
             record.warm[lane] = record.alive[lane]
+        if left > 0:
+            return n
     return steps
 
 
@@ -250,7 +112,9 @@ def prediction_error(mesh: Mesh, found: Array, density: Array, before: Array, wa
 
 
 @kernel
-def _note(mesh: Mesh, flows: Flows, data: Data, state: State, progress: Progress, record: Record, step: int) -> int:
+def _note(
+    mesh: Mesh, flows: Flows, data: Data, state: State, work: Work, progress: Progress, record: Record, step: int
+) -> int:
     """Write down the flows that have just ended a step or could not; how many could not."""
     lanes, left = int(progress.active.size), 0
     for lane in range(lanes):
@@ -261,6 +125,7 @@ def _note(mesh: Mesh, flows: Flows, data: Data, state: State, progress: Progress
             left += 1
         record.iterations[step, lane] = int(progress.iterations[lane])
         record.residual[step, lane] = flows.tol[lane] * progress.largest[lane]
+        transport(mesh, state, work, lane, lanes)
         for j in range(mesh.n):
-            record.density[step + 1, j, lane] = state.rho[((j + 2) * mesh.levels - 1) * lanes + lane]
+            record.density[step + 1, j, lane] = work.end[j * lanes + lane]
     return left

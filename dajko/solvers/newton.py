@@ -42,7 +42,7 @@ import math
 from typing import Any
 
 from dajko._numba import inline_kernel, kernel
-from dajko.energy import internal_slope_and_curvature
+from dajko.energy import STIFF_EXPONENT, internal_slope_and_curvature
 from dajko.grid import Array
 from dajko.solvers.lanes import (
     as_group,
@@ -61,15 +61,16 @@ from dajko.solvers.lanes import (
 )
 from dajko.solvers.layout import Data, Flows, Mesh, Progress, State, Work
 from dajko.solvers.panels import NARROW, WIDE, Layout, eliminate, substitute
+from dajko.solvers.stiff import advance_stiff, aim_below_ceiling, falls_of_ceiling, stiff_slope
+from dajko.solvers.stopping import has_converged
 from dajko.solvers.sums import accumulate, dot, total
 
 # How far a Newton step may go towards the boundary of rho > 0 and s > 0.
 _STEP_SHARE = 0.99
+# Careful steps keep mu above this share of the mean of rho |R1|.
+_WAITING = 0.1
 # The partial sums of the stopping rule.
 _MU, _STATIONARITY, _CONTINUITY = range(3)
-# Bounds of the stopping rule: on complementarity relative to mu, on stationarity relative to mu times the length of the
-# grid, on continuity relative to the tolerance times the mass, on the mass relative to the mass.
-_MU_SLACK, _STATIONARITY_SLACK, _CONTINUITY_SLACK, _MASS_SLACK = 1.5, 10.0, 3.0, 1e-10
 
 
 @kernel
@@ -92,7 +93,7 @@ def iterate(
         moving = 0
         for lane in range(lanes):
             if progress.active[lane] > 0.0:
-                if _has_converged(mesh, flows, data, progress, lane):
+                if has_converged(mesh, flows, data, state, work, progress, lane):
                     progress.active[lane] = 0.0
                 else:
                     moving += 1
@@ -100,6 +101,10 @@ def iterate(
         if moving == 0 or iteration == max_iterations:
             break
         aim = maximum(load(data.mu, 0, number), load(data.centring, 0, number) * load(progress.mu, 0, number))
+        waiting = load(progress.stationarity, 0, number) * (_WAITING / (mesh.dx * mesh.n))
+        waiting = minimum(waiting, load(progress.mu, 0, number))
+        aim = maximum(aim, load(data.careful, 0, number) * waiting)
+        aim_below_ceiling(mesh, flows, data, state, work, aim, number)
         eliminate_densities(mesh, work, state, aim, number)
         observation_columns(mesh, work, columns, number)
         if place.wide:
@@ -119,20 +124,7 @@ def iterate(
             number,
         )
         border(mesh, flows, data, state, work, columns, number)
-        advance(mesh, flows, state, work, columns, aim, load(progress.active, 0, number), number)
-
-
-@kernel
-def _has_converged(mesh: Mesh, flows: Flows, data: Data, progress: Progress, lane: int) -> bool:
-    """The stopping rule; notes the residuals relative to their bounds, and the largest of them."""
-    tol, mass, mu, found = flows.tol[lane], data.mass[lane], data.mu[lane], progress.relative
-    found[lane, 0] = progress.mu[lane] / (_MU_SLACK * mu)
-    found[lane, 1] = progress.stationarity[lane] / (_STATIONARITY_SLACK * mu * mesh.dx * mesh.n)
-    found[lane, 2] = progress.continuity[lane] / (_CONTINUITY_SLACK * tol * mass)
-    found[lane, 3] = progress.mass[lane] / (_MASS_SLACK * mass)
-    found[lane, 4] = progress.data[lane] / (tol * data.size[lane])
-    progress.largest[lane] = found[lane].max()
-    return bool(progress.largest[lane] <= 1.0)
+        advance(mesh, flows, data, state, work, columns, aim, load(progress.active, 0, number), number)
 
 
 @kernel
@@ -180,11 +172,15 @@ def residuals(mesh: Mesh, flows: Flows, data: Data, state: State, work: Work, pr
     lanes = work.u.size // nodes
     numbers, first, last = state.y.size // lanes, levels, (n + 1) * levels
     tau = load(flows.tau, 0, number)
+    for lane in range(lanes):
+        work.wrong[lane], work.bounded[lane] = 0.0, 0.0
     for j in range(n):
         for lane in range(lanes):
             u = work.u[j * lanes + lane]
             i = j * lanes + lane
             slope, bend = internal_slope_and_curvature(u, flows.exponent[lane])
+            if flows.exponent[lane] > STIFF_EXPONENT:
+                slope, bend = stiff_slope(mesh, flows, data, state, work, slope, bend, j, lane, lanes)
             work.slope[i], work.curvature[i] = slope + flows.stiffness[lane] * u, bend + flows.stiffness[lane]
     slope_, curvature, potential, g, y, force, bend_ = (
         work.slope,
@@ -199,7 +195,7 @@ def residuals(mesh: Mesh, flows: Flows, data: Data, state: State, work: Work, pr
         pulled = load(slope_, j, number) + load(potential, j, number)
         for o in range(numbers):
             pulled += load(g, o * nodes + j, number) * load(y, o, number)
-        store(force, (j + 2) * levels - 1, tau * pulled, number)
+        store(force, (j + 2) * levels - 1, tau * pulled - load(data.level, j % 2, number), number)
         store(bend_, (j + 2) * levels - 1, tau * load(curvature, j, number), number)
     rho_, s_, phi, v_, flux = state.rho, state.s, state.phi, work.v, work.flux
     speed, time, space, inside, after_first, before_last = (
@@ -246,8 +242,9 @@ def residuals(mesh: Mesh, flows: Flows, data: Data, state: State, work: Work, pr
         mass += abs(load(level_mass, k, number))
     for o in range(numbers):
         largest = maximum(largest, abs(load(work.r3, o, number)))
-    store(progress.mu, 0, total(sums, _MU, number) * (1.0 / (n * levels)), number)
-    store(progress.stationarity, 0, total(sums, _STATIONARITY, number), number)
+    complementarity = total(sums, _MU, number) + load(work.bounded, 0, number)
+    store(progress.mu, 0, complementarity / load(data.pairs, 0, number), number)
+    store(progress.stationarity, 0, total(sums, _STATIONARITY, number) + tau * load(work.wrong, 0, number), number)
     store(progress.continuity, 0, total(sums, _CONTINUITY, number), number)
     store(progress.mass, 0, mass, number)
     store(progress.data, 0, largest, number)
@@ -382,7 +379,9 @@ def solve_dense(matrix: Array, t: Array, size: int, number: Any) -> None:
 
 
 @kernel
-def advance(mesh: Mesh, flows: Flows, state: State, work: Work, columns: int, aim: Any, active: Any, number: Any) -> None:
+def advance(
+    mesh: Mesh, flows: Flows, data: Data, state: State, work: Work, columns: int, aim: Any, active: Any, number: Any
+) -> None:
     """Recover ``d_rho`` and ``d_s``, find how far the primal and the dual step may go, and take them."""
     n, levels, nodes, entries = mesh.n, mesh.levels, mesh.nodes, step(number)
     first, last = levels, (n + 1) * levels
@@ -423,8 +422,12 @@ def advance(mesh: Mesh, flows: Flows, state: State, work: Work, columns: int, ai
         fall_rho = maximum(fall_rho, -relative)
         fall_s = maximum(fall_s, -(d_s / s))
     one = as_number(1.0, number)
-    step_rho = as_group(active * minimum(one, _STEP_SHARE / largest_of(fall_rho, number)), number)
-    step_s = active * minimum(one, _STEP_SHARE / largest_of(fall_s, number))
+    falls_of_ceiling(mesh, flows, data, state, work)
+    primal = maximum(largest_of(fall_rho, number), load(work.fall_rho, 0, number))
+    step_s = active * minimum(one, _STEP_SHARE / maximum(largest_of(fall_s, number), load(work.fall_t, 0, number)))
+    share = active * minimum(one, _STEP_SHARE / primal)
+    advance_stiff(mesh, flows, state, work, share, step_s, number)
+    step_rho = as_group(share, number)
     for o in range(state.y.size // (work.u.size // nodes)):
         change = step_s * load(t, o, number) / load(flows.tau, 0, number)
         store(state.y, o, load(state.y, o, number) + change, number)

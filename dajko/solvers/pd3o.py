@@ -32,9 +32,10 @@ from typing import Literal, NamedTuple, get_args
 import numpy as np
 
 from dajko._numba import kernel
+from dajko.checks import number, shown, whole_number
 from dajko.energy import internal_curvature
 from dajko.errors import InputError
-from dajko.grid import Array, whole_number
+from dajko.grid import Array
 from dajko.observation import add_gradient, observe
 from dajko.quadrature import squared_change
 from dajko.solvers.certificate import certificate, projected, refused
@@ -120,12 +121,12 @@ class PD3O:
 
     def __post_init__(self) -> None:
         for name in ("tol", "primal_step", "dual_step", "constraint_tolerance"):
-            value = getattr(self, name)
-            if value is not None and not (math.isfinite(value) and value > 0):
-                raise InputError(f"solver.{name} must be greater than 0, got {value}")
+            if name in ("tol", "constraint_tolerance") or getattr(self, name) is not None:
+                object.__setattr__(self, name, number(f"solver.{name}", getattr(self, name), above=0.0))
         object.__setattr__(self, "max_iterations", whole_number("solver.max_iterations", self.max_iterations, least=1))
-        if self.data_step not in get_args(DataStep):
-            raise InputError(f"solver.data_step must be one of {', '.join(get_args(DataStep))}, got {self.data_step!r}")
+        if not (isinstance(self.data_step, str) and self.data_step in get_args(DataStep)):
+            allowed = ", ".join(get_args(DataStep))
+            raise InputError(f"solver.data_step must be one of {allowed}, got {shown(self.data_step)}")
 
     def solve(self, problem: Problem, warm_start: tuple[Path, Dual] | None = None) -> Step:
         """Solve one daJKO step.

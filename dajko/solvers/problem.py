@@ -11,7 +11,6 @@ half the squared Wasserstein distance and the objective is that of the implicit 
 from __future__ import annotations
 
 import enum
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -21,9 +20,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from dajko._numba import kernel, sum_kernel
+from dajko.checks import instance, number, shown
 from dajko.energy import Energy, internal, internal_slope
 from dajko.errors import InputError
-from dajko.grid import Array, Grid
+from dajko.grid import Array, Grid, checked_grid
 from dajko.interaction import GridInteraction, add_mean_field
 from dajko.observation import DataTerm, Operator, add_gradient, observe, operator
 from dajko.quadrature import weighted_product
@@ -37,6 +37,10 @@ class Status(enum.IntEnum):
     FALLBACK = 2
     NOT_CONVERGED = 3
     FAILED = 4
+
+    @classmethod
+    def _missing_(cls, value: object) -> Status:
+        raise InputError(f"status must be one of {', '.join(f'{s.value} ({s.name})' for s in cls)}, got {shown(value)}")
 
     @property
     def message(self) -> str:
@@ -154,11 +158,20 @@ class Problem:
     data: DataTerm | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "density", self.grid.check_density(self.density))
-        if not (isinstance(self.tau, int | float | np.number) and math.isfinite(self.tau) and self.tau > 0):
-            raise InputError(f"tau must be greater than 0 and finite, got {self.tau!r}")
-        if self.data is not None and np.ndim(self.data.values) != 1:
-            raise InputError(f"the data of one step must be one row of values, got shape {np.shape(self.data.values)}")
+        object.__setattr__(self, "density", checked_grid(self.grid).check_density(self.density))
+        instance("energy", self.energy, Energy, "a dajko.Energy")
+        object.__setattr__(self, "tau", number("tau", self.tau, above=0.0))
+        if self.data is not None:
+            _ = instance("data", self.data, DataTerm, "a dajko.DataTerm or None").row
+
+    @classmethod
+    def unchecked(cls, density: Array, energy: Energy, grid: Grid, tau: float, data: DataTerm | None) -> Problem:
+        """The problem of a later step: what a solver left behind is no input, and whatever it is, no bad one."""
+        made = object.__new__(cls)
+        given = {"density": density, "energy": energy, "grid": grid, "tau": tau, "data": data}
+        for name, value in given.items():
+            object.__setattr__(made, name, value)
+        return made
 
     @property
     def initial(self) -> Array:
@@ -232,6 +245,9 @@ class Step:
     potential : array of shape (nt, nx + 1), optional
         Multiplier of the continuity equation at the levels 1 to nt, of the sign and scale of :mod:`dajko.solvers.newton`:
         the potential whose gradient is the velocity. None where the solver has none.
+    transported : array of shape (nx + 1,), optional
+        The old density moved by the fluxes of the path, which is the new density where it is given: the path satisfies the
+        continuity equation up to the tolerance of the solver, this density up to rounding.
     """
 
     path: Path
@@ -242,11 +258,12 @@ class Step:
     message: str
     warm_start: Any = field(default=None, repr=False)
     potential: Array | None = field(default=None, repr=False)
+    transported: Array | None = field(default=None, repr=False)
 
     @property
     def density(self) -> Array:
         """The new density, shape ``(nx + 1,)``."""
-        return np.asarray(self.path.density[-1])
+        return np.asarray(self.path.density[-1] if self.transported is None else self.transported)
 
     @property
     def state(self) -> Array:

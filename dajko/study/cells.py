@@ -49,7 +49,12 @@ class CellResult:
         return {word: np.asarray(self.row[name])[taken[1:]].tolist() for word, name in names.items()}
 
 
-def run_cells(plan: Plan, cells: Sequence[tuple[int, int]], setting: Mapping[str, Any] | None = None) -> list[CellResult]:
+def run_cells(
+    plan: Plan,
+    cells: Sequence[tuple[int, int]],
+    setting: Mapping[str, Any] | None = None,
+    own: Sequence[Mapping[str, Any]] | None = None,
+) -> list[CellResult]:
     """Simulate cells, given as points and members.
 
     Parameters
@@ -58,17 +63,20 @@ def run_cells(plan: Plan, cells: Sequence[tuple[int, int]], setting: Mapping[str
     cells : sequence of (int, int)
     setting : mapping from str to object, optional
         Values of dotted keys in place of the study's own.
+    own : sequence of mapping, optional
+        Values of dotted keys of each cell, in place of the point's.
     """
     prefix = f"studies.{plan.name}"
     experiments: list[Experiment | Exception] = []
-    of_point: dict[int, Experiment | Exception] = {}
-    for point, member in cells:
-        if plan.perturbed_keys or point not in of_point:
+    known: dict[Any, Experiment | Exception] = {}
+    for (point, member), values in zip(cells, own or [{}] * len(cells), strict=True):
+        key = point, member if plan.perturbed_keys else 0, tuple(values.items())
+        if key not in known:
             try:
-                of_point[point] = build(plan.cell_study(point, member, setting), prefix)
+                known[key] = build(plan.cell_study(point, member, {**values, **(setting or {})}), prefix)
             except Exception as error:  # a cell that cannot be computed must not end the study
-                of_point[point] = error
-        experiments.append(of_point[point])
+                known[key] = error
+        experiments.append(known[key])
     found: dict[int, dict[str, Any] | Exception] = {i: e for i, e in enumerate(experiments) if isinstance(e, Exception)}
     found |= _simulated(plan, {i: e for i, e in enumerate(experiments) if isinstance(e, Experiment)}, cells)
     return [_judged(found[i]) for i in range(len(cells))]
@@ -111,4 +119,5 @@ def _judged(found: dict[str, Any] | Exception) -> CellResult:
     status = Status(int(found["status"]))
     if status.usable:
         return CellResult(found)
-    return CellResult(found, _KINDS[status], f"step {int(np.argmax(found['step_status'] == status))}: {status.message}")
+    step = int(np.argmax(found["step_status"] == status))
+    return CellResult(found, _KINDS[status], f"step {step}: {found['messages'].get(step) or status.message}")

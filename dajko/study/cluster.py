@@ -19,8 +19,9 @@ from distributed import Client, LocalCluster
 from dajko.errors import InputError
 from dajko.study import clusters
 from dajko.study.clusters import ClusterConfig, SchedulerAddress, SlurmCluster
-from dajko.study.settings import LOCAL, ONE_THREAD, SCHEDULER, WORKER
-from dajko.study.tls import security_for
+from dajko.study.private import private_folder
+from dajko.study.settings import LOCAL, NO_PAGES, ONE_THREAD, SCHEDULER, WORKER
+from dajko.study.tls import make_certificates, security, security_for
 
 _LOGGER = logging.getLogger("dajko.cluster")
 
@@ -63,16 +64,22 @@ def open_cluster(
 def _local(config: clusters.LocalCluster, blocks: int) -> Iterator[Client]:
     workers = min(config.workers or cores(), max(blocks, 1))
     settings = {"distributed.nanny.pre-spawn-environ": ONE_THREAD, **SCHEDULER, **WORKER, **LOCAL}
-    with dask.config.set(settings):
+    settings |= {} if config.dashboard else NO_PAGES
+    with private_folder() as folder, dask.config.set({**settings, "temporary-directory": str(folder)}):
+        # Whoever reaches a scheduler or a worker can run code, and every user of this machine reaches what listens on
+        # loopback. So all of them ask for a certificate that only this user can read.
+        safe = security(make_certificates(folder / "tls"))
         with _ctrl_c_stays_here():
-            # Everything listens on loopback only: whoever reaches a scheduler can run code.
             local = LocalCluster(
                 n_workers=workers,
                 threads_per_worker=1,
                 processes=True,
                 host="127.0.0.1",
+                protocol="tls://",
+                security=safe,
                 dashboard_address="127.0.0.1:0",
-                worker_dashboard_address="127.0.0.1:0",
+                worker_dashboard_address="127.0.0.1:0" if config.dashboard else None,
+                scheduler_kwargs={"dashboard": config.dashboard},
                 memory_limit=config.memory or "auto",
             )
         with local as cluster, Client(cluster) as client:

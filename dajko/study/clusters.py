@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from dask.utils import parse_bytes
-from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from dajko.study.ingredients import Positive, PositiveWhole, Strict
+from dajko.study.ingredients import PathText, Positive, PositiveWhole, Strict, expanded
 
 _TIME = re.compile(r"^(?:(?P<days>\d+)-)?(?P<hours>\d+):(?P<minutes>[0-5]\d):(?P<seconds>[0-5]\d)$")
 # Time for a worker to start and to compile its kernels: a job that ends sooner computes nothing.
@@ -43,6 +42,8 @@ def _time(value: str) -> str:
 
 
 def _memory(value: str) -> str:
+    from dask.utils import parse_bytes  # takes long to import, and few files name an amount
+
     try:
         large_enough = parse_bytes(value) >= 100_000_000
     except ValueError:
@@ -63,16 +64,17 @@ def _line(value: str) -> str:
 WallTime = Annotated[str, BeforeValidator(_time_text), AfterValidator(_time)]
 Memory = Annotated[str, AfterValidator(_memory)]
 Line = Annotated[str, AfterValidator(_line)]
+Dashboard = Annotated[
+    bool, Field(description="Serve Dask's dashboard on loopback, where every user of the same host can read it.")
+]
 
 
 class Certificates(Strict):
     """Files in PEM format for Dask's TLS, as `dajko cluster certificates` makes them; the same for all roles."""
 
-    ca: str = Field(
-        min_length=1, description="Certificate of the authority that signed the certificates of all who take part."
-    )
-    cert: str = Field(min_length=1, description="Certificate.")
-    key: str = Field(min_length=1, description="Its private key, readable by its owner only.")
+    ca: PathText = Field(description="Certificate of the authority that signed the certificates of all who take part.")
+    cert: PathText = Field(description="Certificate.")
+    key: PathText = Field(description="Its private key, readable by its owner only.")
 
 
 class LocalCluster(Strict):
@@ -86,6 +88,7 @@ class LocalCluster(Strict):
     patience: Positive = Field(
         300.0, description="Seconds to wait for a process when all are gone in the middle of a study."
     )
+    dashboard: Dashboard = False
 
 
 class SchedulerAddress(Strict):
@@ -93,9 +96,7 @@ class SchedulerAddress(Strict):
 
     kind: Literal["scheduler"]
     address: str | None = Field(None, min_length=1, description="For example tls://10.0.0.1:8786.")
-    file: str | None = Field(
-        None, min_length=1, description="A scheduler file, as `dask scheduler --scheduler-file` writes it."
-    )
+    file: PathText | None = Field(None, description="A scheduler file, as `dask scheduler --scheduler-file` writes it.")
     wait: Positive = Field(60.0, description="Seconds to wait for the first worker.")
     patience: Positive = Field(600.0, description="Seconds to wait for a worker when all are gone in the middle of a study.")
     tls: Certificates | None = Field(None, description="Certificates, for a scheduler with a tls:// address.")
@@ -129,16 +130,17 @@ class SlurmCluster(Strict):
     prologue: list[Line] = Field(
         default_factory=list, description="Shell commands at the start of a job, such as module load."
     )
-    python: Line | None = Field(None, description="Python on the nodes; by default that of dajko.")
-    scratch: Line | None = Field(None, description="Directory on the nodes for temporary files.")
-    logs: str | None = Field(
-        None, min_length=1, description="Directory for the jobs' output; by default logs/slurm of the study."
+    python: Annotated[Line, AfterValidator(expanded)] | None = Field(
+        None, description="Python on the nodes; by default that of dajko."
     )
+    scratch: Line | None = Field(None, description="Directory on the nodes for temporary files; by default their own.")
+    logs: PathText | None = Field(None, description="Directory for the jobs' output; by default logs/slurm of the study.")
     wait: Positive = Field(3600.0, description="Seconds to wait for the first worker.")
     patience: Positive = Field(
         3600.0, description="Seconds to wait for a worker when all are gone in the middle of a study."
     )
     tls: Certificates | None = Field(None, description="Certificates; by default a set that lasts as long as the cluster.")
+    dashboard: Dashboard = False
 
     @model_validator(mode="after")
     def _number(self) -> SlurmCluster:
@@ -164,9 +166,3 @@ class SlurmCluster(Strict):
 
 
 ClusterConfig = Annotated[LocalCluster | SchedulerAddress | SlurmCluster, Field(discriminator="kind")]
-
-
-def parse_cluster(text: str) -> LocalCluster | SchedulerAddress | SlurmCluster:
-    """A cluster from its JSON."""
-    cluster: LocalCluster | SchedulerAddress | SlurmCluster = TypeAdapter(ClusterConfig).validate_json(text)
-    return cluster

@@ -20,7 +20,7 @@ import platformdirs
 _PACKAGE = Path(__file__).parents[1]
 
 # Modules of the package itself that decide no number; a new one does until it stands here.
-_NOT_NUMERICAL = ("__init__.py", "cli.py", "errors.py")
+_NOT_NUMERICAL = ("__init__.py", "__main__.py", "cli.py", "errors.py")
 # Folders and files below that decide numbers.
 _NUMERICAL = ("solvers", "study/experiment.py", "study/seeds.py")
 

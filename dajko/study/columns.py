@@ -11,12 +11,13 @@ import zarr
 from numpy.typing import ArrayLike, NDArray
 
 from dajko.study.config import StudyConfig
+from dajko.study.guard import writing_all_chunks
 from dajko.study.identity import cell_ids
 from dajko.study.layout import CODECS, ID, MEMBER, NOT_ASKED, ORDER, SEED_KEY, flags
 from dajko.study.members import label
 from dajko.study.plan import Group, Plan, value_at
 from dajko.study.seeds import noise_key
-from dajko.study.sweep import dimension_name, section_of
+from dajko.study.sweep import all_written, dimension_name, section_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,11 +51,7 @@ class Columns:
                 draws, rows = plan.drawn(key)
                 parameters[key] = draws[rows[points]].ravel()
             else:
-                first, codes = plan.sweep.distinct(section_of(key))
-                used, places = np.unique(codes[points], return_inverse=True)
-                at = first[used].tolist()
-                values = np.array([_scalar(plan.studies[p], plan.points[p].get(key), key) for p in at])
-                parameters[key] = np.repeat(values[places], plan.members)
+                parameters[key] = np.repeat(planned_values(plan, points, key), plan.members)
         seed_key = np.array([noise_key(m) for m in range(plan.members)])[member]
         return Columns(cell_ids(plan, group, code), np.arange(member.size), member, seed_key, parameters)
 
@@ -77,8 +74,14 @@ class Columns:
         return Columns(ids, column(ORDER), column(MEMBER), column(SEED_KEY), parameters)
 
     def extended(self, planned: Columns) -> Columns:
-        """These cells, none of them moved, and after them those of a plan that are not among them."""
+        """These cells, none of them moved, and after them those of a plan that are not among them.
+
+        A cell that has another id, but the same values as far as a person would write them, is the same cell: it is one of
+        a store that was made when sweeps still had values such as 9.999999999999999e-06, and keeps its numbers.
+        """
         _, here, there = np.intersect1d(self.ids, planned.ids, return_indices=True)
+        also_here, also_there = self._of_the_same_values(planned, here, there)
+        here, there = np.concatenate([here, also_here]), np.concatenate([there, also_there])
         order = np.full(self.ids.size, NOT_ASKED, dtype=np.int64)
         order[here] = planned.order[there]
         new = np.setdiff1d(planned.order, order)
@@ -89,6 +92,21 @@ class Columns:
             np.concatenate([self.seed_key, planned.seed_key[new]]),
             {key: _joined(values, planned.parameters[key][new]) for key, values in self.parameters.items()},
         )
+
+    def _of_the_same_values(
+        self, planned: Columns, here: NDArray[np.intp], there: NDArray[np.intp]
+    ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Places of further cells that are the same, here and in a plan; those that are known already are left out."""
+        mine, theirs = np.setdiff1d(np.arange(self.ids.size), here), np.setdiff1d(np.arange(planned.ids.size), there)
+        if not (mine.size and theirs.size):
+            return mine[:0], theirs[:0]
+        codes = pd.factorize(np.concatenate([self.member[mine], planned.member[theirs]]))[0]
+        for key, values in self.parameters.items():
+            both = all_written(_joined(values[mine], planned.parameters[key][theirs]))
+            more = pd.factorize(both if both.dtype.kind in "iuf" else both.astype(object))[0]
+            codes = pd.factorize(codes * (int(more.max()) + 1) + more)[0]
+        _, first, second = np.intersect1d(codes[: mine.size], codes[mine.size :], return_indices=True)
+        return mine[first], theirs[second]
 
     def unasked(self) -> Columns:
         """The same cells, none of which the study asks for."""
@@ -111,6 +129,14 @@ class Columns:
                 categories(target, dimension_name(key), "cell", values, key)
 
 
+def planned_values(plan: Plan, points: NDArray[np.int64], key: str) -> NDArray[Any]:
+    """The value of a dotted key that is not perturbed at points of a plan: numbers, or words for what is none."""
+    first, codes = plan.sweep.distinct(section_of(key))
+    used, places = np.unique(codes[points], return_inverse=True)
+    values = np.array([_scalar(plan.studies[p], plan.points[p].get(key), key) for p in first[used].tolist()])
+    return values[places]
+
+
 def coordinate_names(keys: list[str]) -> str:
     """Names of the coordinates along ``cell``, as CF's attribute ``coordinates`` lists them."""
     return " ".join([MEMBER, SEED_KEY, ID, ORDER, *(dimension_name(key) for key in keys)])
@@ -124,7 +150,7 @@ def parameter_keys(plan: Plan) -> list[str]:
 def coordinate(target: zarr.Group, name: str, dims: tuple[str, ...], values: ArrayLike, attributes: dict[str, Any]) -> None:
     """Write a coordinate."""
     data = np.asarray(values)
-    array = target.create_array(
+    target.create_array(
         name,
         shape=data.shape,
         chunks=data.shape,
@@ -133,7 +159,10 @@ def coordinate(target: zarr.Group, name: str, dims: tuple[str, ...], values: Arr
         dimension_names=dims,
         attributes=attributes,
     )
-    array[...] = data
+    with writing_all_chunks():  # so that a chunk that is not there is one that was lost
+        opened = target[name]
+        assert isinstance(opened, zarr.Array)
+        opened[...] = data
 
 
 def categories(target: zarr.Group, name: str, dim: str, words: ArrayLike, long_name: str) -> None:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Literal
+import math
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from dajko.study.clusters import ClusterConfig, LocalCluster
 from dajko.study.ingredients import (
@@ -19,6 +21,7 @@ from dajko.study.ingredients import (
     NoiseConfig,
     NonNegative,
     ObservationsConfig,
+    PathText,
     PositiveWhole,
     SolverConfig,
     Strict,
@@ -53,18 +56,38 @@ class ReportConfig(Strict):
     )
 
 
+# In the JSON Schema, what `StudyConfig` says of data without a weight.
+_DATA_HAVE_A_WEIGHT: dict[str, Any] = {
+    "if": {
+        "properties": {"observations": {"properties": {"operators": {"minItems": 1}}, "required": ["operators"]}},
+        "required": ["observations"],
+    },
+    "then": {
+        "anyOf": [
+            {"required": ["theta"]},
+            {"properties": {"sweep": {"required": ["theta"]}}, "required": ["sweep"]},
+            {"properties": {"zip": {"required": ["theta"]}}, "required": ["zip"]},
+        ]
+    },
+}
+
+
 class StudyConfig(Strict):
     """One study: a twin experiment, what varies in it, and what is kept."""
+
+    model_config = ConfigDict(json_schema_extra=_DATA_HAVE_A_WEIGHT)
 
     title: str = ""
     truth: TruthConfig
     model: ModelConfig
     grid: GridConfig
     time: TimeConfig
-    observations: ObservationsConfig
+    observations: ObservationsConfig = ObservationsConfig()
     noise: NoiseConfig = NoiseConfig()
     theta: Annotated[float, Field(gt=0, allow_inf_nan=True)] = Field(
-        description="Weight of the data term, as in section 4.2 of the paper; .inf switches the data off."
+        math.inf,
+        description="Weight of the data term, as in section 4.2 of the paper; .inf switches the data off. "
+        "Without observations it may be left out.",
     )
     solver: SolverConfig = InteriorPointConfig()
     sweep: dict[str, Values] = Field(default_factory=dict, description="Dotted keys and their values; all combinations.")
@@ -75,6 +98,15 @@ class StudyConfig(Strict):
     block: PositiveWhole | None = Field(None, description="Cells in one task and one chunk; estimated by default.")
     slabs: PositiveWhole = Field(1, description="Snakemake jobs that share the study.")
     report: ReportConfig = ReportConfig()
+
+    @model_validator(mode="after")
+    def _data_have_a_weight(self) -> StudyConfig:
+        written = self.model_fields_set
+        if self.observations.operators and "theta" not in {*written, *self.sweep, *self.zip}:
+            raise PydanticCustomError(
+                "missing_key", "is missing; .inf records the measurements and does not use them", {"key": "theta"}
+            )
+        return self
 
 
 # Keys that say how a study is run or shown, not what it computes: they may change without a cell being computed again.
@@ -97,4 +129,4 @@ class StudyFile(Strict):
 
     studies: Annotated[dict[StudyName, StudyConfig], Field(min_length=1)]
     cluster: ClusterConfig = LocalCluster()
-    results: str = Field("results", min_length=1, description="Directory that the stores and reports go to.")
+    results: PathText = Field("results", description="Directory that the stores and reports go to.")

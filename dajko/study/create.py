@@ -24,9 +24,23 @@ import dajko
 from dajko.solvers import Status
 from dajko.study.columns import Columns, categories, coordinate, coordinate_names, parameter_keys
 from dajko.study.config import SCHEMA_VERSION, study_hash
-from dajko.study.layout import CODECS, OBSERVATION, TIME, Variable, X, block_size, flags, stored_variables
+from dajko.study.cost import block_size
+from dajko.study.guard import writing_all_chunks
+from dajko.study.layout import (
+    CHECKED,
+    CHECKSUM,
+    CODECS,
+    NOT_REPRODUCIBLE,
+    OBSERVATION,
+    TIME,
+    Variable,
+    X,
+    flags,
+    stored_variables,
+)
 from dajko.study.plan import Group, Plan, Shape, group_name
-from dajko.study.store import CellStore, writing_all_chunks
+from dajko.study.records import write_spare
+from dajko.study.store import Block, CellStore
 
 # A store whose blocks are so many times smaller than those of a new one gets new blocks.
 _TOO_SMALL = 4
@@ -83,6 +97,7 @@ def create(path: Path, plan: Plan, code: str, old: CellStore | None = None) -> N
             "history": f"{kept['history']}\n{line}" if "history" in kept else line,
         }
     )
+    write_spare(temporary, names)
     temporary.rename(path)
 
 
@@ -94,8 +109,10 @@ def description(plan: Plan) -> dict[str, Any]:
 def _parts(plan: Plan, old: CellStore | None) -> list[_Part]:
     planned = {plan.shape(group.points[0]): group for group in plan.groups}
     there = [old.shape(i) for i in range(len(old.groups))] if old else []
-    known = [_Part(planned.get(shape), i, shape) for i, shape in enumerate(there)]
-    return known + [_Part(group, None, shape) for shape, group in planned.items() if shape not in there]
+    named = {shape.written: group for shape, group in planned.items()}
+    known = [_Part(named.get(shape.written), i, shape) for i, shape in enumerate(there)]
+    taken = {shape.written for shape in there}
+    return known + [_Part(group, None, shape) for shape, group in planned.items() if shape.written not in taken]
 
 
 def _name(number: int, part: _Part, plan: Plan, old: CellStore | None) -> str:
@@ -116,17 +133,20 @@ def _create_group(target: zarr.Group, plan: Plan, part: _Part, code: str, keys: 
     if old is not None and part.old is not None:
         for name in old.variables(part.old):
             _take_over(old, part.old, target, name)
+        _take_over_checksums(old, part.old, target)
     shape = part.shape
     times, nodes = shape.tau * np.arange(shape.steps + 1), np.linspace(shape.left, shape.right, shape.nx + 1)
     coordinate(target, TIME, (TIME,), times, {"long_name": "time", "units": "1"})
     coordinate(target, X, (X,), nodes, {"long_name": "position", "units": "1"})
-    categories(target, OBSERVATION, OBSERVATION, shape.labels, "what is measured")
+    if shape.labels:
+        categories(target, OBSERVATION, OBSERVATION, shape.labels, "what is measured")
     columns.write(target)
 
 
 def _create_variables(target: zarr.Group, plan: Plan, part: _Part, cells: int, block: int | None, keys: list[str]) -> None:
     sizes = {TIME: part.shape.steps + 1, X: part.shape.nx + 1, OBSERVATION: len(part.shape.labels)}
-    variables = stored_variables(plan.study)
+    # Where nothing is measured there is nothing of measurements.
+    variables = {name: v for name, v in stored_variables(plan.study).items() if all(sizes[d] for d in v.dims)}
 
     def shape(variable: Variable) -> tuple[int, ...]:
         return tuple(sizes[d] for d in variable.dims)
@@ -150,6 +170,30 @@ def _create_variables(target: zarr.Group, plan: Plan, part: _Part, cells: int, b
             dimension_names=("cell", *v.dims),
             attributes=attributes,
         )
+    _checksum_array(target, cells, block, [name for name in variables if name not in NOT_REPRODUCIBLE])
+
+
+def create_checksums(target: zarr.Group, store: CellStore, group: int) -> None:
+    """Write the checksums of a group of a store that has none, for its numbers as they are, into another group."""
+    status = store.array(group, "status")
+    names = [name for name in store.variables(group) if name not in NOT_REPRODUCIBLE]
+    with writing_all_chunks():
+        array = _checksum_array(target, status.shape[0], status.chunks[0], names)
+        for block in store.blocks(group):
+            array[block.start : block.stop] = store.sums(block, names)
+
+
+def _checksum_array(target: zarr.Group, cells: int, block: int, names: list[str]) -> zarr.Array[Any]:
+    described = "CRC-32C of the name of each variable, the cell's id and the cell's bytes; 0 where nothing was computed"
+    return target.create_array(
+        CHECKSUM,
+        shape=(cells, len(names)),
+        chunks=(block, len(names)),
+        dtype="u4",
+        compressors=CODECS,
+        dimension_names=("cell", "variable"),
+        attributes={"long_name": described, "units": "1", CHECKED: " ".join(names)},
+    )
 
 
 def _take_over(old: CellStore, group: int, target: zarr.Group, name: str) -> None:
@@ -170,6 +214,19 @@ def _take_over(old: CellStore, group: int, target: zarr.Group, name: str) -> Non
         for start in range(0, array.shape[0], new.chunks[0]):
             stop = min(start + new.chunks[0], array.shape[0])
             new[start:stop] = array[start:stop]
+
+
+def _take_over_checksums(old: CellStore, group: int, target: zarr.Group) -> None:
+    """The checksums of the cells, which do not depend on blocks; those of an older dajko's cells are made."""
+    if old.has_checksums(group) and old.array(group, CHECKSUM).attrs[CHECKED] == target[CHECKSUM].attrs[CHECKED]:
+        _take_over(old, group, target, CHECKSUM)
+        return
+    with writing_all_chunks():
+        new = target[CHECKSUM]
+        assert isinstance(new, zarr.Array)
+        for start in range(0, old.array(group, "status").shape[0], new.chunks[0]):
+            block = Block(group, start, min(start + new.chunks[0], old.array(group, "status").shape[0]))
+            new[block.start : block.stop] = old.sums(block, str(new.attrs[CHECKED]).split())
 
 
 def _link(file: Path, link: Path) -> None:

@@ -64,6 +64,8 @@ _INTERACTIONS: dict[str, Callable[..., interactions.NamedKernel]] = {
 
 # The densities of one member may take half a GB, of which a worker holds a few copies; its interaction may take 2 GB, once.
 _MOST_NUMBERS, _MOST_INTERACTIONS = 2**26, 2**28
+# Products of a few numbers between this and its inverse are finite.
+_FAR_BELOW_OVERFLOW = 1e50
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +96,10 @@ class Experiment:
         data[1:] = self.data_exact[1:] + noise
         data[~self.has_data] = np.nan
         return data
+
+    def data_term(self, data: Array) -> DataTerm | None:
+        """The data term of :meth:`data`; None where nothing is measured."""
+        return DataTerm(self.observations, data[1:], self.theta) if self.observations else None
 
 
 def build(study: StudyConfig, prefix: str) -> Experiment:
@@ -146,17 +152,19 @@ def check(study: StudyConfig, prefix: str) -> None:
     _check_size(study, prefix)
     grid, energy, initial = _model(study, prefix)
     _has_data(study, prefix)
+    observations = _observations(study, grid, prefix)
     if isinstance(study.truth, ExactTruth):
-        build(study, prefix)
+        # To measure, kernels have to be loaded, which takes half a second.
+        if not _surely_finite(observations, _exact_truth(study, study.truth, grid, prefix), grid):
+            build(study, prefix)
     else:
         own_grid, own_energy = _truth_grid(study, study.truth), _energy(study.truth.energy)
         own_initial = _density(study.truth.initial, own_grid, f"{prefix}.truth.initial")
         _check_energy(study.truth.energy, own_grid, f"{prefix}.truth.energy")
-        _observations(study, grid, prefix)
         own_problem = Problem(own_initial, own_energy, own_grid, study.time.tau / study.truth.substeps)
         _check_steps(study.truth.solver, own_problem, f"{prefix}.truth.solver")
-    observations = _observations(study, grid, prefix)
-    data = DataTerm(observations, np.zeros(sum(len(o.labels) for o in observations)), study.theta).at_step(0)
+    numbers = np.zeros(sum(len(o.labels) for o in observations))
+    data = DataTerm(observations, numbers, study.theta).at_step(0) if observations else None
     _check_steps(study.solver, Problem(initial, energy, grid, study.time.tau, data), f"{prefix}.solver")
 
 
@@ -242,12 +250,12 @@ def simulate_many(experiments: Sequence[Experiment], generators: Sequence[np.ran
     Returns
     -------
     list of dict
-        The variables of the store for each cell, with the time along the first axis. The time in the solver is shared out
-        evenly.
+        The variables of the store for each cell, with the time along the first axis, and ``messages``, what steps that
+        failed say by their number. The time in the solver is shared out evenly.
     """
     data = [e.data(generator) for e, generator in zip(experiments, generators, strict=True)]
     flows = [
-        Flow(e.initial, e.energy, e.grid, e.tau, e.steps, DataTerm(e.observations, values[1:], e.theta), e.solver)
+        Flow(e.initial, e.energy, e.grid, e.tau, e.steps, e.data_term(values), e.solver)
         for e, values in zip(experiments, data, strict=True)
     ]
     started = time.perf_counter()
@@ -272,6 +280,7 @@ def simulate_many(experiments: Sequence[Experiment], generators: Sequence[np.ran
             "step_status": run.status,
             "solve_time": seconds,
             "status": run.worst_status,
+            "messages": run.messages,
             **(check.values if "optimality" in e.diagnostics else {}),
         }
         for e, values, run, check in zip(experiments, data, runs, checks, strict=True)
@@ -309,10 +318,7 @@ def _truth(request: _TruthRequest) -> tuple[Array, Array, Array]:
     grid, steps, tau = _grid(study), study.time.count, study.time.tau
     if isinstance(study.truth, ExactTruth):
         own_grid = grid
-        profile = _profile(study.truth.solution, f"{prefix}.truth.solution")
-        densities = np.array([_evaluated(profile, grid, n * tau, f"{prefix}.truth.solution") for n in range(steps + 1)])
-        for density in densities:
-            grid.check_density(density, f"{prefix}.truth.solution: the density")
+        densities = _exact_truth(study, study.truth, grid, prefix)
     else:
         own_grid = _truth_grid(study, study.truth)
         density = _density(study.truth.initial, own_grid, f"{prefix}.truth.initial")
@@ -336,6 +342,24 @@ def _truth(request: _TruthRequest) -> tuple[Array, Array, Array]:
     if own_grid is not grid:
         densities = np.array([np.interp(grid.x, own_grid.x, u) for u in densities])
     return densities, exact, scale
+
+
+def _exact_truth(study: StudyConfig, truth: ExactTruth, grid: Grid, prefix: str) -> Array:
+    """A truth in closed form at all times, shape ``(steps + 1, nx + 1)``."""
+    where, tau = f"{prefix}.truth.solution", study.time.tau
+    profile = _profile(truth.solution, where)
+    densities = np.array([_evaluated(profile, grid, n * tau, where) for n in range(study.time.count + 1)])
+    for density in densities:
+        grid.check_density(density, f"{where}: the density")
+    return densities
+
+
+def _surely_finite(observations: Sequence[Observation], densities: Array, grid: Grid) -> bool:
+    """Whether measurements of densities, and sizes of their signals, are far from being too large for floating point."""
+    with np.errstate(all="ignore"):
+        powers = np.stack([np.ones_like(grid.x), grid.x, grid.x**2, *(f for o in observations for f in o.footprints(grid))])
+        size = np.abs(powers) @ (grid.wx * densities).T
+        return bool((size < _FAR_BELOW_OVERFLOW).all() and (size[0] > 1.0 / _FAR_BELOW_OVERFLOW).all())
 
 
 def _truth_grid(study: StudyConfig, truth: SolvedTruth) -> Grid:

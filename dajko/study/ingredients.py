@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 import math
+import os
+import re
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, FiniteFloat, Tag, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    FiniteFloat,
+    Tag,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 
@@ -18,6 +30,25 @@ WHOLE = BeforeValidator(_whole)
 PositiveWhole = Annotated[int, Field(gt=0), WHOLE]
 Positive = Annotated[FiniteFloat, Field(gt=0)]
 NonNegative = Annotated[FiniteFloat, Field(ge=0)]
+
+
+def expanded(path: str) -> str:
+    """A path with ``~`` and ``$VARIABLE`` replaced, which would otherwise become names of folders."""
+    unset = [name for name in re.findall(r"\$\{?(\w+)", path) if name not in os.environ]
+    if unset:
+        raise PydanticCustomError(
+            "path", "the environment variable {name} is not set, got {got}", {"name": unset[0], "got": repr(path)}
+        )
+    found = os.path.expanduser(os.path.expandvars(path))  # noqa: PTH111  pathlib raises where there is no such user
+    if found.startswith("~"):
+        raise PydanticCustomError("path", "there is no user of that name, got {got}", {"got": repr(path)})
+    if not found:
+        raise PydanticCustomError("path", "must not be empty, got {got}", {"got": repr(path)})
+    return found
+
+
+# A path on this machine, whose variables are replaced when it is read.
+PathText = Annotated[str, Field(min_length=1), AfterValidator(expanded)]
 
 
 class Strict(BaseModel):
@@ -402,7 +433,7 @@ ObservationConfig = Annotated[
 class ObservationsConfig(Strict):
     """What is measured, and at which steps."""
 
-    operators: Annotated[list[ObservationConfig], Field(min_length=1)]
+    operators: list[ObservationConfig] = Field(default_factory=list, description="None in a study without data.")
     every: PositiveWhole = Field(1, description="There is data at every so many steps.")
     first: PositiveWhole = Field(1, description="The first step with data, counted from 1.")
 

@@ -14,10 +14,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
 from dajko.study.layout import FAILURES
-from dajko.study.locks import lock_file
+from dajko.study.locks import lock
 
 
 def record(directory: Path, entries: Sequence[dict[str, Any]]) -> None:
@@ -26,7 +24,7 @@ def record(directory: Path, entries: Sequence[dict[str, Any]]) -> None:
         return
     now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
     text = "".join(json.dumps(_plain({**entry, "time": now}), default=str) + "\n" for entry in entries)
-    with FileLock(lock_file(directory, "journal")), (directory / FAILURES).open("ab+") as journal:
+    with lock(directory, "journal"), (directory / FAILURES).open("ab+") as journal:
         if journal.tell() > 0:
             journal.seek(-1, os.SEEK_END)
             if journal.read(1) != b"\n":  # what a process that was killed has begun

@@ -1,4 +1,4 @@
-"""What a study's directory holds, and what its stores look like: names, variables, the size of a block.
+"""What a study's directory holds, and what its stores look like: names and variables.
 
 There is one flat dimension ``cell``. A block of cells is one chunk along ``cell`` of every variable; one task computes it.
 """
@@ -10,7 +10,6 @@ from typing import Any
 
 from zarr.codecs import Crc32cCodec, ZstdCodec
 
-from dajko.solvers.lanes import WIDTH
 from dajko.study.config import StudyConfig
 
 CELLS, SUMMARY, MANIFEST, FAILURES = "cells.zarr", "summary.zarr", "study.done.json", "failures.jsonl"
@@ -22,13 +21,6 @@ SLABS = "slabs"
 
 # How chunks are written: the checksum last, over the bytes of the file.
 CODECS = (ZstdCodec(level=0), Crc32cCodec())
-
-# A chunk holds at most this many bytes of the largest variable, and the densities of a block that is being computed so many,
-# whether they are kept or not.
-_LARGEST_CHUNK, _MOST_MEMORY = 32_000_000, 128_000_000
-# Estimated seconds of a block, as it should be and at most; the number of blocks that a group should not exceed; and that of
-# the cells in one.
-_BLOCK_SECONDS, _LONGEST_BLOCK_SECONDS, _MOST_BLOCKS, _LARGEST_BLOCK = 1.0, 10.0, 1024, 4096
 
 
 @dataclass(frozen=True)
@@ -44,6 +36,10 @@ class Variable:
 TIME, X, OBSERVATION = "time", "x", "observation"
 # Coordinates along ``cell`` that every store has.
 ID, ORDER, MEMBER, SEED_KEY = "cell_id", "order", "member", "seed_key"
+# Checksums of each cell, in the order of the attribute `variables`; made with a block, before its status.
+CHECKSUM, CHECKED = "checksum", "variables"
+# Of a summary: sentences about the damaged cells that it had to leave out.
+DAMAGE = "damage"
 # The order of a cell that the study does not ask for any more.
 NOT_ASKED = -1
 
@@ -84,6 +80,12 @@ ALL_VARIABLES = {**VARIABLES, **{name: v for added in DIAGNOSTICS.values() for n
 
 # The fields that `store.density` decides about.
 FIELDS = ("density", "truth")
+# What a member that is not good keeps where people read: what it was given, and how its solves went. Everything else of it
+# is a number that nobody vouches for.
+KEPT = (
+    *("truth", "data", "data_exact", "truth_outside"),
+    *("iterations", "residual", "step_status", "solve_time", "setting", "status"),
+)
 # Not the same in two runs of the same study.
 NOT_REPRODUCIBLE = ("solve_time",)
 
@@ -102,43 +104,3 @@ def stored_variables(study: StudyConfig) -> dict[str, Variable]:
 def flags(words: list[str]) -> dict[str, Any]:
     """CF attributes of integers that stand for words."""
     return {"flag_values": list(range(len(words))), "flag_meanings": " ".join(words)}
-
-
-def estimated_seconds(study: StudyConfig) -> float:
-    """Rough cost of a cell, from measured costs of a cell, a step, and a node and an iteration."""
-    nodes, steps = (study.grid.nx + 1) * (study.grid.nt + 1), study.time.count
-    around = 150e-6 + 50e-6 * steps
-    if study.solver.name == "pd3o":
-        # Some 16000 iterations a step at nx = 100, of 7 ns a node.
-        return around + steps * 160.0 * study.grid.nx * nodes * 7e-9
-    # Some 5 Newton iterations a step, and ten times that in the convex steps that an interaction takes; elimination goes
-    # with the square of nt.
-    iterations = 5.0 if study.model.energy.interaction is None else 50.0
-    return around + steps * iterations * nodes * (15e-9 + 0.3e-9 * study.grid.nt**2)
-
-
-def block_size(study: StudyConfig, cells: int, given: int | None, largest: int) -> int:
-    """Cells in a block.
-
-    By default blocks of about a second by the estimate, at least eight of them in a study that is large enough, and
-    whole lanes. A task takes several blocks, or one, as the measured rate has it, so that the estimate may be wrong. In a
-    large study the number of blocks is bounded, and with it that of files: blocks grow up to ten seconds for that.
-
-    Parameters
-    ----------
-    study : StudyConfig
-        One point of the study.
-    cells : int
-        Cells in the group.
-    given : int or None
-        What the user asks for.
-    largest : int
-        Bytes of a cell in the largest variable.
-    """
-    seconds = estimated_seconds(study)
-    size = min(_BLOCK_SECONDS / seconds, cells / 8)
-    size = max(size, min(cells / _MOST_BLOCKS, _LONGEST_BLOCK_SECONDS / seconds))
-    size = int(max(1, min(size, _LARGEST_BLOCK)))
-    size = given or (size if size < WIDTH else size // WIDTH * WIDTH)
-    flow = 8 * (study.time.count + 1) * (study.grid.nx + 1)
-    return max(1, min(size, cells, _LARGEST_CHUNK // largest, _MOST_MEMORY // flow))

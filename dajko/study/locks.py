@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import _thread
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from dajko.errors import InputError
+from dajko.study.lease import Lease, holder_of, names
 from dajko.study.space import is_full, no_space, reason
 
 _LOCKS, _SLAB = ".locks", "slab-"
@@ -29,8 +30,17 @@ def entrance(directory: Path) -> Iterator[None]:
         if is_full(error):
             raise no_space(directory, reason(error)) from None
         raise InputError(f"{directory}: cannot be written: {error.strerror or error}") from None
-    with FileLock(directory / _LOCKS / "entrance"):
+    lease = Lease(directory / _LOCKS / "entrance")
+    try:
+        lease.acquire()
+    except OSError as error:
+        if is_full(error):
+            raise no_space(directory, reason(error)) from None
+        raise InputError(f"{directory}: cannot be written: {error.strerror or error}") from None
+    try:
         yield
+    finally:
+        lease.release()
 
 
 @contextmanager
@@ -43,10 +53,31 @@ def writing(directory: Path, slab: int, slabs: int) -> Iterator[None]:
         If another process holds some of these cells: the same slab, or any slab of another division.
     """
     own = _name(slab, slabs)
-    if any(name == own or not name.endswith(f"-of-{slabs}") for name in holders(directory)):
-        raise InputError(f"{directory}: another run is writing this study; wait for it or stop it")
-    with FileLock(directory / _LOCKS / own, timeout=0):
+    for name in holders(directory):
+        if name == own or not name.endswith(f"-of-{slabs}"):
+            raise _busy(directory, holder_of(directory / _LOCKS / name))
+    lost = threading.Event()
+
+    def stop() -> None:
+        lost.set()
+        _thread.interrupt_main()
+
+    lease = Lease(directory / _LOCKS / own, stop)
+    holder = lease.acquire(wait=False)
+    if holder is not None:
+        raise _busy(directory, holder)
+    try:
         yield
+    except KeyboardInterrupt:
+        if not lost.is_set():
+            raise
+    finally:
+        lease.release()
+    if lost.is_set():
+        raise InputError(
+            f"{directory}: this run gave no sign of life for so long that another one has taken the study over; what is "
+            "computed is kept"
+        )
 
 
 @contextmanager
@@ -58,33 +89,34 @@ def alone(directory: Path) -> Iterator[None]:
     InputError
         If somebody does.
     """
-    with entrance(directory):
-        lock = writing(directory, 0, 1)
-        lock.__enter__()
-    try:
+    with ExitStack() as stack:
+        with entrance(directory):
+            stack.enter_context(writing(directory, 0, 1))
         yield
-    finally:
-        lock.__exit__(None, None, None)
 
 
 def holders(directory: Path) -> list[str]:
     """The locks that are held now, by name. To be asked within :func:`entrance`, unless only people look at it."""
+    locks = directory / _LOCKS
     found = []
-    for path in sorted((directory / _LOCKS).glob(f"{_SLAB}*")):
+    for name in names(locks, _SLAB):
         try:
-            with FileLock(path, timeout=0):
-                pass
-        except Timeout:
-            found.append(path.name)
-        except OSError:  # of somebody else's directory, which we may only read
+            if holder_of(locks / name) is not None:
+                found.append(name)
+        except OSError:  # of somebody else's directory, which we may not read
             continue
     return found
 
 
-def lock_file(directory: Path, name: str) -> Path:
-    """The file of a lock of a study."""
+def lock(directory: Path, name: str) -> Lease:
+    """A lock of a study, for a moment."""
     (directory / _LOCKS).mkdir(parents=True, exist_ok=True)
-    return directory / _LOCKS / name
+    return Lease(directory / _LOCKS / name)
+
+
+def _busy(directory: Path, holder: object) -> InputError:
+    says = f"{directory}: another run is writing this study; wait for it or stop it"
+    return InputError(says if holder is None else f"{says}: {holder}")
 
 
 def _name(slab: int, slabs: int) -> str:

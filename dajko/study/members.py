@@ -17,8 +17,8 @@ import numpy as np
 
 from dajko.errors import InputError
 from dajko.study.config import NOT_SWEPT, StudyConfig
-from dajko.study.plan import Group, Plan, Shape, operator_labels, shape_key, value_at
-from dajko.study.sweep import Axis, dimension_name, section_of
+from dajko.study.plan import Group, Plan, Shape, choice_swept, is_choice, operator_labels, shape_key, value_at
+from dajko.study.sweep import Axis, dimension_name, section_of, written
 from dajko.study.variation import DistributionConfig
 
 __all__ = [
@@ -58,6 +58,8 @@ def make_plan(name: str, study: StudyConfig) -> Plan:
     # Sections are checked each for itself: a point is valid if all its sections are. The first that is not is named.
     for point in sorted({bad for section in StudyConfig.model_fields for bad in _first_bad(plan, section)}):
         _ = plan.studies[point]
+    for key in (key for axis in plan.axes for key in axis.keys if is_choice(study, key)):
+        _check_choice(plan, key)
     for key in plan.perturbed_keys:
         where = f"studies.{name}.ensemble.perturbations.{key}"
         if any(key in axis.keys for axis in plan.axes):
@@ -105,6 +107,19 @@ def known_plan(name: str, study: StudyConfig) -> Plan:
     return Plan(name, study, tuple(axes))
 
 
+def _check_choice(plan: Plan, key: str) -> None:
+    """Refuse a sweep over a kind, say, that would give one kind the defaults of another."""
+    above, _, last = key.rpartition(".")
+
+    def defaults(study: StudyConfig) -> dict[str, Any]:
+        fields = type(value_at(study, above)).model_fields
+        return {name: field.get_default() for name, field in fields.items() if name != last}
+
+    points = plan.sweep.distinct(section_of(key))[0].tolist()
+    if any(defaults(plan.studies[point]) != defaults(plan.study) for point in points):
+        raise choice_swept(plan, key)
+
+
 def _first_bad(plan: Plan, section: str) -> list[int]:
     """The first point whose section is not valid, if there is one."""
     for point in plan.sweep.distinct(section)[0].tolist():
@@ -123,7 +138,8 @@ def label(value: Any) -> str:
 
 
 def _values(given: Any) -> list[Any]:
-    return list(given) if isinstance(given, list) else list(given.values())
+    """The values, numbers as a person would write them; what stands inside lists and mappings stays as it is."""
+    return [written(v) if isinstance(v, float) else v for v in (given if isinstance(given, list) else given.values())]
 
 
 def _check_distinct(values: list[Any], where: str) -> None:
@@ -137,12 +153,14 @@ def _check_distinct(values: list[Any], where: str) -> None:
 
 
 def _as_floats(value: Any) -> Any:
-    """The value with 1 and 1.0 written alike."""
+    """The value with 1 and 1.0 written alike, and numbers as a person would write them."""
     if isinstance(value, list | tuple):
         return [_as_floats(v) for v in value]
     if isinstance(value, dict):
         return {str(k): _as_floats(v) for k, v in value.items()}
-    return float(value) if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**53 else value
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**53:
+        return float(value)
+    return written(value) if isinstance(value, float) else value
 
 
 def _check_independent(keys: list[str], prefix: str) -> None:
@@ -182,7 +200,7 @@ def _with_limits(axes: list[Axis], study: StudyConfig, prefix: str) -> list[Axis
 
 def data_only_theta(study: StudyConfig) -> float:
     """The theta that stands for the limit theta -> 0, in which the flow meets the data."""
-    return DATA_ONLY_SHARE * study.time.tau
+    return written(DATA_ONLY_SHARE * study.time.tau)
 
 
 def _check_key(study: StudyConfig, key: str, where: str) -> None:

@@ -10,24 +10,31 @@ import numpy as np
 import zarr
 
 from dajko.errors import InputError
+from dajko.study.checksums import repair
+from dajko.study.condition import condition
 from dajko.study.config import SCHEMA_VERSION, StudyConfig
-from dajko.study.create import create
+from dajko.study.create import create, create_checksums
+from dajko.study.files import refuse_links
+from dajko.study.guard import SoundStore
 from dajko.study.identity import id_text
 from dajko.study.journal import entries, record
-from dajko.study.layout import ALL_VARIABLES, CELLS, ID, NEW
+from dajko.study.layout import ALL_VARIABLES, CELLS, CHECKSUM, ID, NEW
 from dajko.study.locks import alone
 from dajko.study.members import make_plan
 from dajko.study.prepare import forget, place_aside
+from dajko.study.records import write_spare
 from dajko.study.store import CellStore, cells_path, check_version, read_attributes
 
 
-def migrate_study(directory: Path) -> tuple[int, int]:
+def migrate_study(directory: Path) -> tuple[int, int, bool]:
     """Bring the store of a study to the schema version of this dajko; the old one is kept under ``previous/``.
+
+    A store of this version that an older dajko has made gets checksums and spare copies; its cells stay as they are.
 
     Returns
     -------
-    tuple of two int
-        The version that it had and the one that it has.
+    int, int, bool
+        The version that it had and the one that it has, and whether checksums or spare copies were added.
 
     Raises
     ------
@@ -36,7 +43,7 @@ def migrate_study(directory: Path) -> tuple[int, int]:
     """
     version = read_attributes(cells_path(directory))["schema_version"]
     if version == SCHEMA_VERSION:
-        return SCHEMA_VERSION, SCHEMA_VERSION
+        return SCHEMA_VERSION, SCHEMA_VERSION, _sealed(directory)
     if version not in MIGRATIONS:
         check_version(directory / CELLS, version)
     with alone(directory):
@@ -53,7 +60,27 @@ def migrate_study(directory: Path) -> tuple[int, int]:
         _name_failures(CellStore(cells_path(directory)))
         for left in made[:-1]:
             shutil.rmtree(left)
-    return version, SCHEMA_VERSION
+    return version, SCHEMA_VERSION, False
+
+
+def _sealed(directory: Path) -> bool:
+    """Add checksums and spare copies to a store that has none; whether something was added."""
+    if not condition(CellStore(cells_path(directory))).unsealed:
+        return False
+    with alone(directory):
+        refuse_links(directory)
+        store = CellStore(cells_path(directory))
+        repair(store)  # numbers that are damaged get no checksum
+        for group in range(len(store.groups)):
+            if not store.has_checksums(group):
+                # Made whole beside the store: cells without their checksums would count as damaged.
+                made = directory / f".{CHECKSUM}"
+                shutil.rmtree(made, ignore_errors=True)
+                create_checksums(zarr.create_group(made, zarr_format=3), store, group)
+                (made / CHECKSUM).rename(store.path / store.groups[group].path / CHECKSUM)
+                shutil.rmtree(made)
+        write_spare(store.path, store.names)
+    return True
 
 
 def _from_1(source: Path, target: Path) -> None:
@@ -61,7 +88,7 @@ def _from_1(source: Path, target: Path) -> None:
 
     Version 1 did not record the code, so the new store names none: it can be read, but not continued.
     """
-    old = zarr.open_group(source, mode="r", zarr_format=3)
+    old = zarr.open_group(SoundStore(source, read_only=True), mode="r", zarr_format=3)
     attributes = dict(old.attrs)
     try:
         study = StudyConfig.model_validate_json(str(attributes["configuration"]))
@@ -78,7 +105,7 @@ def _from_1(source: Path, target: Path) -> None:
             values = {name: np.asarray(group[name][block.start : block.stop]) for name in names}  # type: ignore[index]
             new.write(block, {**values, "setting": np.zeros(block.stop - block.start)})
     kept = ("created", "python_version", "package_versions", "git_commit", "git_dirty")
-    new.root.attrs.update({k: attributes[k] for k in kept if k in attributes})
+    new.describe({k: attributes[k] for k in kept if k in attributes})
 
 
 def _name_failures(store: CellStore) -> None:

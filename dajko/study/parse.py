@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,83 +12,15 @@ import numpy as np
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from dajko.checks import shown
 from dajko.errors import InputError
 from dajko.study.config import StudyFile
+from dajko.study.reader import SCIENTIFIC, load, read_differently, shortened
 
 Model = TypeVar("Model", bound=BaseModel)
 
-# What aliases stand for may be so many times what is written, and a little more.
-_ALIASED, _FREELY_ALIASED = 10, 10_000
 # More lines than this, or longer ones, nobody reads.
 _MOST_LINES, _LONGEST_LINE, _LONGEST_KEY = 20, 500, 60
-
-
-class _Loader(yaml.SafeLoader):
-    """The safe loader, with numbers as in YAML 1.2 (``1e-3`` is one) and without repeated keys."""
-
-    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
-        """The value of a node; PyYAML answers words that are no ``!!bool`` or ``!!timestamp`` with any kind of error."""
-        try:
-            return super().construct_object(node, deep)
-        except (AttributeError, LookupError, TypeError, ValueError):
-            if not isinstance(node, yaml.ScalarNode):
-                raise
-            kind = node.tag.removeprefix("tag:yaml.org,2002:")
-            problem = f"{_shortened(node.value, _LONGEST_KEY)!r} cannot be read as {kind}"
-            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from None
-
-
-_SCIENTIFIC = re.compile(r"^[-+]?(\d[\d_]*\.?[\d_]*|\.\d+)[eE][-+]?\d+$")
-_Loader.add_implicit_resolver("tag:yaml.org,2002:float", _SCIENTIFIC, list("-+0123456789."))
-
-
-def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
-    seen = set()
-    for key_node, _ in node.value:
-        if key_node.tag == "tag:yaml.org,2002:merge":
-            continue
-        key = loader.construct_object(key_node, deep=True)
-        if isinstance(key, list | dict):
-            raise yaml.constructor.ConstructorError(None, None, "a key must be a word", key_node.start_mark)
-        if key in seen:
-            raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands twice", key_node.start_mark)
-        seen.add(key)
-    loader.flatten_mapping(node)
-    return yaml.SafeLoader.construct_mapping(loader, node, deep=True)
-
-
-_Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
-
-
-def _load(text: str) -> Any:
-    """The value of a document; what its aliases stand for must not be far more than what is written."""
-    loader = _Loader(text)
-    try:
-        node = loader.get_single_node()
-        if node is None:
-            return None
-        sizes: dict[int, int] = {}
-        if _size(node, sizes) > _ALIASED * len(sizes) + _FREELY_ALIASED:
-            raise yaml.constructor.ConstructorError(None, None, "its aliases stand for too much", node.start_mark)
-        return loader.construct_document(node)
-    finally:
-        loader.dispose()
-
-
-def _size(node: yaml.Node, sizes: dict[int, int]) -> int:
-    """Number of nodes with each alias written out; ``sizes`` keeps that of every node that has been seen."""
-    if id(node) in sizes:
-        if sizes[id(node)] == 0:
-            problem = "an alias stands within what it stands for"
-            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
-        return sizes[id(node)]
-    sizes[id(node)], size = 0, 1
-    if isinstance(node, yaml.SequenceNode):
-        size += sum(_size(child, sizes) for child in node.value)
-    elif isinstance(node, yaml.MappingNode):
-        size += sum(_size(child, sizes) for pair in node.value for child in pair)
-    sizes[id(node)] = size
-    return size
 
 
 def read_yaml(path: Path) -> Any:
@@ -100,20 +31,38 @@ def read_yaml(path: Path) -> Any:
     InputError
         If the file cannot be read or is not YAML.
     """
+    text = _text(path)
     try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: is not a text file in UTF-8") from None
-    try:
-        return _load(text)
+        return load(text)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
         raise InputError(f"{path}: {place}is not valid YAML: {error.problem}") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: is not valid YAML: {' '.join(str(error).split())}") from None
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: is not a text file in UTF-8") from None
+
+
+def refuse_misreadable(path: Path) -> None:
+    """Refuse a file that Snakemake, which reads YAML 1.1, and dajko, which reads YAML 1.2, understand differently.
+
+    Raises
+    ------
+    InputError
+        One line for each word.
+    """
+    read_yaml(path)
+    found = [f"{path}: {clause}" for clause in read_differently(_text(path))]
+    if found:
+        raise InputError("\n".join(_readable(found)))
 
 
 def parse_value(text: str, where: str) -> Any:
@@ -125,7 +74,7 @@ def parse_value(text: str, where: str) -> Any:
         If it is not YAML.
     """
     try:
-        return _load(text)
+        return load(text)
     except (yaml.YAMLError, ValueError, RecursionError):
         raise InputError(f"{where}: is not a value of YAML") from None
 
@@ -152,7 +101,7 @@ def plain(data: Any) -> Any:
         return [plain(value) for value in data]
     if isinstance(data, np.ndarray | np.generic):
         return data.tolist()
-    if isinstance(data, str) and _SCIENTIFIC.match(data):
+    if isinstance(data, str) and SCIENTIFIC.match(data):
         return float(data.replace("_", ""))
     return data
 
@@ -165,18 +114,14 @@ def in_file(path: Path, error: InputError) -> InputError:
 
 def _readable(lines: Iterable[str]) -> list[str]:
     """Each line once, none too long, not too many, and no characters that a terminal would obey."""
-    found = [_printable(_shortened(line, _LONGEST_LINE)) for line in dict.fromkeys(lines)]
+    found = [printable(shortened(line, _LONGEST_LINE)) for line in dict.fromkeys(lines)]
     more = len(found) - _MOST_LINES
     return [*found[:_MOST_LINES], f"and {more} more of the kind"] if more > 0 else found
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """The text without characters that a terminal would obey."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
-
-
-def _shortened(text: str, longest: int) -> str:
-    """The text, or its beginning and its end."""
-    return text if len(text) <= longest else f"{text[: 3 * longest // 4]}...{text[-longest // 4 + 3 :]}"
 
 
 def parse_studies(content: Mapping[str, Any]) -> StudyFile:
@@ -221,16 +166,16 @@ def parse(model: type[Model], data: Any, prefix: str = "") -> Model:
 def _sentence(error: dict[str, Any], data: Any, prefix: str) -> str:
     parts, current = [prefix] if prefix else [], data
     location = list(error["loc"])
-    if error["type"] == "unknown_key":
+    if error["type"] in ("unknown_key", "missing_key"):
         location.append(error["ctx"]["key"])
     for i, part in enumerate(location):
         if (isinstance(current, Mapping) and part in current) or (
             isinstance(current, list) and isinstance(part, int) and part < len(current)
         ):
             current = current[part]
-        elif not (i == len(location) - 1 and error["type"] in ("missing", "unknown_key")):
+        elif not (i == len(location) - 1 and error["type"] in ("missing", "missing_key", "unknown_key")):
             continue  # the tag of a union, which is no key of the file
-        parts.append(_printable(_shortened(str(part), _LONGEST_KEY)))
+        parts.append(printable(shortened(str(part), _LONGEST_KEY)))
     return f"{'.'.join(parts) or 'the configuration'}: {_message(error)}"
 
 
@@ -270,5 +215,5 @@ def _message(error: dict[str, Any]) -> str:
 def _shown(value: Any) -> str:
     if isinstance(value, float) and not math.isfinite(value):
         return {math.inf: ".inf", -math.inf: "-.inf"}.get(value, ".nan")
-    text = repr(value) if isinstance(value, str) else json.dumps(value, default=str)
+    text = repr(value) if isinstance(value, str) else json.dumps(value, default=shown)
     return text if len(text) <= 60 else text[:57] + "..."

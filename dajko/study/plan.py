@@ -22,9 +22,11 @@ from dajko.errors import InputError
 from dajko.study.config import StudyConfig
 from dajko.study.parse import parse
 from dajko.study.seeds import draw, generator, noise_key, perturbation_key
-from dajko.study.sweep import Axis, Lazy, Sweep, section_of
+from dajko.study.sweep import Axis, Lazy, Sweep, section_of, written
 from dajko.study.variation import DistributionConfig
 
+# Keys whose value decides which other keys a mapping has.
+_CHOICES = ("name", "kind", "form", "profile")
 # Checked sections that a plan keeps.
 _MOST_KEPT = 4096
 
@@ -38,6 +40,11 @@ class Shape(NamedTuple):
     tau: float
     steps: int
     operators: str  # as JSON
+
+    @property
+    def written(self) -> Shape:
+        """The shape with numbers as a person would write them: shapes that agree in it are one."""
+        return self._replace(left=written(self.left), right=written(self.right), tau=written(self.tau))
 
     @property
     def labels(self) -> list[str]:
@@ -185,6 +192,9 @@ class Plan:
         try:
             return parse(StudyConfig, content, f"studies.{self.name}")
         except InputError as error:
+            if any(words in str(error) for words in ("unknown key", "is missing")):
+                for key in (key for override in overrides for key in override if is_choice(self.study, key)):
+                    raise choice_swept(self, key) from None
             values = ", ".join(f"{k} = {v}" for override in overrides for k, v in override.items())
             raise InputError(f"{error} ({place} {values})" if values else str(error)) from None
 
@@ -210,6 +220,24 @@ def value_at(study: StudyConfig, key: str) -> Any:
     for part in key.split("."):
         node = getattr(node, part)
     return node
+
+
+def is_choice(study: StudyConfig, key: str) -> bool:
+    """Whether a dotted key says which of several mappings, each with its own keys, stands there."""
+    above, _, last = key.rpartition(".")
+    return bool(above) and last in _CHOICES and hasattr(value_at(study, above), last)
+
+
+def choice_swept(plan: Plan, key: str) -> InputError:
+    """The answer to a sweep over such a key whose alternatives differ in keys or defaults."""
+    above, _, last = key.rpartition(".")
+    place = "zip" if key in plan.study.zip else "sweep"
+    values = dict.fromkeys(v[axis.keys.index(key)] for axis in plan.axes if key in axis.keys for v in axis.values)
+    way = ", ".join(f"{{{last}: {value}}}" for value in values)
+    return InputError(
+        f"studies.{plan.name}.{place}.{key}: each {last} has keys and defaults of its own, so the whole must vary: "
+        f"write {above}: [{way}] there, with the keys of each"
+    )
 
 
 def shape_key(study: StudyConfig) -> Shape:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from dajko.study.code import code_hash
 from dajko.study.config import SCHEMA_VERSION, study_hash
 from dajko.study.create import create, description
 from dajko.study.fit import differences
+from dajko.study.guard import DamagedError
 from dajko.study.layout import CELLS, FAILURES, MANIFEST, NEW, SLABS, SUMMARY
 from dajko.study.plan import Plan
 from dajko.study.space import is_full, no_space, reason
@@ -46,13 +48,21 @@ def inspect(directory: Path, plan: Plan, recompute: bool = False) -> CellStore |
     cells = next((directory / name for name in (CELLS, NEW) if (directory / name).exists()), None)
     if cells is None:
         return None
-    attributes = read_attributes(cells)
+    try:
+        attributes = read_attributes(cells)
+    except DamagedError:
+        if recompute:  # nobody can say what it was
+            return None
+        raise
     if attributes["study"] != plan.name:
         raise InputError(
             f"{directory}: holds the study '{attributes['study']}', not '{plan.name}'; choose another results directory"
         )
     if recompute:
-        return CellStore(cells) if _is_exact(attributes, plan) else None
+        try:
+            return CellStore(cells) if _is_exact(attributes, plan) else None
+        except DamagedError:
+            return None
     check_version(cells, attributes["schema_version"])
     store = CellStore(cells)
     found = differences(store, plan, code_hash())
@@ -103,7 +113,7 @@ def prepare(directory: Path, plan: Plan, recompute: bool = False) -> CellStore:
         # What is shown may have changed, without a cell being computed again.
         shown = description(plan)
         if any(store.root.attrs[key] != value for key, value in shown.items()):
-            store.root.attrs.update(shown)
+            store.describe(shown)
     except OSError as error:
         if is_full(error):
             raise no_space(directory, reason(error)) from None
@@ -116,13 +126,20 @@ def _replace(directory: Path) -> None:
     forget(directory)
     (directory / CELLS).rename(directory / _OLD)
     cells_path(directory)
-    shutil.rmtree(directory / _OLD)
+    if (directory / _OLD).is_symlink():  # the store was on another disk; what the link points to is not ours to delete
+        (directory / _OLD).unlink()
+    else:
+        shutil.rmtree(directory / _OLD)
 
 
 def set_aside(directory: Path) -> Path:
     """Move a store with what belongs to it below ``previous/``; where to."""
-    attributes = read_attributes(directory / CELLS)
-    target = place_aside(directory, f"{attributes['study_hash']!s:.16}-{attributes.get('code') or 'unnamed'!s:.8}")
+    try:
+        attributes = read_attributes(directory / CELLS)
+    except DamagedError:
+        attributes = {"study_hash": "damaged"}
+    name = f"{attributes['study_hash']!s:.16}-{attributes.get('code') or 'unnamed'!s:.8}"
+    target = place_aside(directory, "".join(c if c.isalnum() else "-" for c in name))
     for stale in (directory / SLABS).glob("*.json"):  # Snakemake would take them for those of the new configuration
         stale.unlink()
     _move(directory, target)
@@ -148,8 +165,9 @@ def _is_exact(attributes: dict[str, Any], plan: Plan) -> bool:
 def _earlier(directory: Path, plan: Plan) -> Path | None:
     """An earlier store that holds just the cells of a plan."""
     for cells in sorted((directory / "previous").glob(f"*/{CELLS}")):
-        if _is_exact(read_attributes(cells), plan):
-            return cells.parent
+        with suppress(InputError):  # one that is damaged is none
+            if _is_exact(read_attributes(cells), plan):
+                return cells.parent
     return None
 
 

@@ -15,14 +15,13 @@ from numpy.typing import NDArray
 
 from dajko.errors import InputError
 from dajko.flow import Flow, steps_in_time
-from dajko.observation import DataTerm
 from dajko.solvers import Status, Step, as_solver
 from dajko.study.block import fitted, work_of
 from dajko.study.cells import run_cells
 from dajko.study.code import code_hash
 from dajko.study.experiment import Experiment, build
 from dajko.study.identity import id_text
-from dajko.study.layout import ID, NOT_ASKED, NOT_REPRODUCIBLE
+from dajko.study.layout import NOT_ASKED, NOT_REPRODUCIBLE
 from dajko.study.seeds import noise_key
 from dajko.study.store import CellStore, cells_path
 
@@ -110,7 +109,7 @@ def reproduce_cell(results: str | Path, cell: str) -> Reproduction:
     known = work_of(str(store.path), store.hash)
     point, member = known.cell(group, number)
     names = store.variables(group)
-    stored = {name: np.asarray(store.array(group, name)[number]) for name in names}
+    stored = {name: store.rows(group, name, np.array([number]))[0] for name in names}
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(max_workers=1, mp_context=context) as process:
         try:
@@ -119,7 +118,7 @@ def reproduce_cell(results: str | Path, cell: str) -> Reproduction:
             again = {"row": {"status": Status.FAILED}, "message": "the process that computed it died", "steps": []}
     row = {name: np.asarray(fitted(again["row"].get(name), name, stored[name].shape)) for name in names}
     return Reproduction(
-        id=id_text(int(np.asarray(store.array(group, ID)[number]))),
+        id=id_text(int(store.known_ids(group)[number])),
         group=str(store.groups[group].path),
         cell=number,
         member=member,
@@ -143,7 +142,7 @@ def _find(store: CellStore, cell: str) -> tuple[int, int]:
     names = [str(group.path) for group in store.groups]
     if not name and re.fullmatch("[0-9a-f]{16}", text):
         for group in range(len(names)):
-            (found,) = np.nonzero(np.asarray(store.array(group, ID)[:]) == np.uint64(int(text, 16)))
+            (found,) = np.nonzero(store.known_ids(group) == np.uint64(int(text, 16)))
             if found.size:
                 return group, int(found[0])
     elif name in names and text.isdecimal():
@@ -160,17 +159,18 @@ def _run(path: str, group: int, number: int) -> dict[str, Any]:
     known = work_of(path, store.hash)
     point, member = known.cell(group, number)
     setting = store.settings[int(np.asarray(store.array(group, "setting")[number]))]
-    (result,) = run_cells(known.plan, [(point, member)], setting)
+    exact = known.exact_values(group, number)
+    (result,) = run_cells(known.plan, [(point, member)], setting, [exact])
     found: dict[str, Any] = {"row": result.row, "message": result.message, "steps": []}
     if "step_status" in result.row:
-        experiment = build(known.plan.cell_study(point, member, setting), f"studies.{known.plan.name}")
+        experiment = build(known.plan.cell_study(point, member, {**exact, **setting}), f"studies.{known.plan.name}")
         found |= _diagnose(experiment, known.plan.noise_generator(member))
     return found
 
 
 def _diagnose(e: Experiment, generator: np.random.Generator) -> dict[str, Any]:
     """The steps of a cell, and how the first that did not converge went on from iteration to iteration."""
-    term = DataTerm(e.observations, e.data(generator)[1:], e.theta)
+    term = e.data_term(e.data(generator))
     flow = Flow(e.initial, e.energy, e.grid, e.tau, e.steps, term, e.solver)
     steps: list[Step] = []
     iterations: list[dict[str, Any]] = []

@@ -12,10 +12,11 @@ import numpy as np
 from dajko.errors import InputError
 from dajko.solvers import Status
 from dajko.study.block import Task, work_of
-from dajko.study.checksums import all_blocks
+from dajko.study.checksums import all_blocks, repair
 from dajko.study.clusters import ClusterConfig
 from dajko.study.code import code_hash
 from dajko.study.experiment import check
+from dajko.study.files import refuse_links
 from dajko.study.layout import NOT_ASKED
 from dajko.study.locks import alone
 from dajko.study.parse import parse_value
@@ -70,6 +71,9 @@ def retry_study(
         if not any(key == solver or key.startswith(f"{solver}.") for solver in _SOLVERS):
             raise InputError(f"{key}: a retry sets keys of solver or truth.solver only; anything else makes other cells")
     with enough_space(directory), alone(directory):
+        refuse_links(directory)
+        store.repair()
+        repair(store)  # a new result is written beside those of its neighbours
         tasks = _failed(store)
         _check_setting(store, tasks, chosen)
         number = _number(store, chosen) if tasks else 0
@@ -119,5 +123,5 @@ def _number(store: CellStore, setting: dict[str, Any]) -> int:
     settings = store.settings
     if setting not in settings:
         settings.append(setting)
-        store.root.attrs["settings"] = json.dumps(settings)
+        store.describe({"settings": json.dumps(settings)})
     return settings.index(setting)

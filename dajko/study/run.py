@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dajko.checks import path as checked_path
+from dajko.checks import shown
 from dajko.errors import InputError
 from dajko.study.attend import Attendance
 from dajko.study.block import BlockReport, Task
@@ -21,10 +23,12 @@ from dajko.study.checksums import Damage, all_blocks, repair
 from dajko.study.cluster import open_cluster
 from dajko.study.clusters import ClusterConfig, LocalCluster, SchedulerAddress, SlurmCluster
 from dajko.study.config import StudyConfig, study_hash
+from dajko.study.coordinates import mend_coordinates
 from dajko.study.dispatch import connected, silent_client
 from dajko.study.dispatch import results as results_of
-from dajko.study.labelled import write_summary
-from dajko.study.layout import FAILURES, MANIFEST, SUMMARY
+from dajko.study.files import refuse_links
+from dajko.study.labelled import clear_leftovers, summary_is_good, write_summary
+from dajko.study.layout import FAILURES, MANIFEST, PERFORMANCE, SUMMARY
 from dajko.study.locks import entrance, holders, writing
 from dajko.study.members import Plan, make_plan
 from dajko.study.parse import parse, plain
@@ -138,23 +142,27 @@ def run_study(
     Members that fail are counted, not raised. In a script, call this below ``if __name__ == "__main__":``, because local
     workers are processes that import the script.
     """
-    directory = Path(results).absolute()
+    directory = checked_path("results", results).absolute()
+    cluster = _cluster(cluster)
     config = study if isinstance(study, StudyConfig) else parse(StudyConfig, plain(study), f"studies.{directory.name}")
     plan = make_plan(directory.name, config)
     check_plan(plan)
     inspect(directory, plan, recompute)
-    if slab is not None and not 0 <= slab < config.slabs:
-        raise InputError(f"slab must be at least 0 and less than {config.slabs}, got {slab}")
+    if slab is not None and (isinstance(slab, bool) or not isinstance(slab, int) or not 0 <= slab < config.slabs):
+        raise InputError(f"slab must be at least 0 and less than {config.slabs}, got {shown(slab)}")
     with ExitStack() as stack:
         stack.enter_context(enough_space(directory))
         with entrance(directory):
             stack.enter_context(writing(directory, slab or 0, 1 if slab is None else config.slabs))
+            refuse_links(directory)
             old = _changeable(directory, plan, recompute)
+            mended = [] if old is None else list(old.repair().values())
             broken = repair(old) if old is not None and old.hash != study_hash(config) else []
             store = prepare(directory, plan, recompute)
+            mended += mend_coordinates(store, plan)
         broken += repair(store, _slab_blocks(store, slab, config.slabs))
         tasks = [Task(block) for block, _ in _share(store, slab, config.slabs)]
-        return compute(store, tasks, cluster, slab=slab, broken=broken, quiet=quiet)
+        return compute(store, tasks, cluster, slab=slab, broken=broken, mended=mended, quiet=quiet)
 
 
 def compute(
@@ -164,6 +172,7 @@ def compute(
     *,
     slab: int | None = None,
     broken: Sequence[Damage] = (),
+    mended: Sequence[str] = (),
     quiet: bool = False,
 ) -> StudyReport:
     """Compute tasks of a store that this process has locked, and leave what tells of the study in step with it.
@@ -177,15 +186,22 @@ def compute(
     slab : int, optional
         The share of the study that this run computes.
     broken : sequence of Damage
-        What has been repaired before, for the log.
+        Blocks that have been repaired before, for the log.
+    mended : sequence of str
+        Sentences about files that were written again, for the log.
     quiet : bool
         Show no progress.
     """
     started, directory = time.monotonic(), store.path.parent
+    clear_leftovers(directory)
+    if slab is None:  # nobody else writes here, so what smaller files were to become is nobody's
+        for name in (MANIFEST, PERFORMANCE):
+            for left in directory.glob(f".{name}.*"):
+                left.unlink(missing_ok=True)
     if tasks:
         (directory / MANIFEST).unlink(missing_ok=True)
         shutil.rmtree(directory / SUMMARY, ignore_errors=True)
-    total = _compute(store, tasks, broken, _cluster(cluster), quiet) if tasks or broken else Total()
+    total = _compute(store, tasks, (broken, mended), _cluster(cluster), quiet) if tasks or broken or mended else Total()
     report = StudyReport(
         study=store.study_name,
         study_hash=store.hash,
@@ -197,7 +213,7 @@ def compute(
         busy_seconds=total.busy_seconds,
         solver_seconds=total.solver_seconds,
     )
-    if slab is None and not report.pending and not (directory / SUMMARY).exists():
+    if slab is None and not report.pending and not summary_is_good(directory):
         write_summary(directory)
     return report
 
@@ -236,13 +252,16 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
     temporary.rename(path)
 
 
-def _cluster(given: ClusterConfig | str | int | None) -> ClusterConfig:
+def _cluster(given: object) -> ClusterConfig:
     if given is None:
         return LocalCluster()
     if isinstance(given, str):
-        return SchedulerAddress(kind="scheduler", address=given)
+        return parse(SchedulerAddress, {"kind": "scheduler", "address": given}, "cluster")
     if isinstance(given, int):
         return parse(LocalCluster, {"workers": given}, "cluster")
+    if not isinstance(given, LocalCluster | SchedulerAddress | SlurmCluster):
+        must_be = "a configuration of a cluster, the address of a scheduler, or a number of processes"
+        raise InputError(f"cluster must be {must_be}, got {shown(given)}")
     return given
 
 
@@ -268,10 +287,18 @@ def _share(store: CellStore, slab: int | None, slabs: int) -> list[tuple[Block, 
     return [(block, number) for block, number in store.pending_counts() if block in share]
 
 
-def _compute(store: CellStore, tasks: list[Task], broken: Sequence[Damage], config: ClusterConfig, quiet: bool) -> Total:
+def _compute(
+    store: CellStore,
+    tasks: list[Task],
+    repaired: tuple[Sequence[Damage], Sequence[str]],
+    config: ClusterConfig,
+    quiet: bool,
+) -> Total:
     total, name = Total(), store.study_name
     with logged(store.path.parent, quiet) as (logger, bar):
-        for damage in broken:
+        for sentence in repaired[1]:
+            logger.warning("%s: %s: written again", name, sentence)
+        for damage in repaired[0]:
             variables, block = ", ".join(damage.variables), damage.block
             logger.warning("%s: cells %d to %d: damaged: %s", name, block.start, block.stop - 1, variables)
         if not tasks:
@@ -284,7 +311,8 @@ def _compute(store: CellStore, tasks: list[Task], broken: Sequence[Damage], conf
             workers = len(scheduler["workers"])
             expected = min(config.most, len(tasks)) if isinstance(config, SlurmCluster) else workers
             logger.info("%s: %d workers of the scheduler %s", name, workers, scheduler["address"])
-            logger.info("%s: %s", name, dashboard(client))
+            if isinstance(config, SchedulerAddress) or config.dashboard:
+                logger.info("%s: %s", name, dashboard(client))
             there = Attendance(client, max(workers, expected), config.patience, logger)
             warm(client, there)
             progress = StudyProgress(name, store.size, store.size - number, logger, bar)

@@ -33,6 +33,9 @@ WORKER: dict[str, Any] = {
     "distributed.admin.tick.interval": "500ms",
 }
 
+# What Dask serves by HTTP beside its protocol, to everybody who reaches the port: figures of tasks, logs, stacks.
+NO_PAGES: dict[str, Any] = {"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}
+
 # Dask gives a worker of a cluster that it has started up for good if it is not there so long after it has died, also when it
 # has been there meanwhile and its nanny is starting it once more. On this machine none would be left in the end; a job of a
 # batch system is submitted again, and its nanny gets the time for one restart.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import getpass
 import logging
+import re
 import shlex
 import shutil
 import socket
@@ -28,7 +29,8 @@ from distributed.deploy.adaptive import Adaptive
 from dajko.errors import InputError
 from dajko.study import drain
 from dajko.study.clusters import SlurmCluster, seconds_of
-from dajko.study.settings import JOBS, ONE_THREAD, SCHEDULER, WORKER, environment
+from dajko.study.private import private_folder
+from dajko.study.settings import JOBS, NO_PAGES, ONE_THREAD, SCHEDULER, WORKER, environment
 from dajko.study.tls import make_certificates, security
 
 # Seconds between two lines that say what the first worker waits for, and between two looks for jobs that have ended.
@@ -103,7 +105,12 @@ def slurm_client(config: SlurmCluster, blocks: int, directory: Path, logger: log
         _check_interface(config.interface)
     logs = Path(config.logs).absolute() if config.logs else directory / "logs" / "slurm"
     logs.mkdir(parents=True, exist_ok=True)
-    with _certificates(config, directory) as safe, dask.config.set({**SCHEDULER, **JOBS}):
+    settings = {**SCHEDULER, **JOBS, **({} if config.dashboard else NO_PAGES)}
+    with (
+        private_folder() as folder,  # the scheduler has files, too
+        _certificates(config, directory) as safe,
+        dask.config.set({**settings, "temporary-directory": str(folder)}),
+    ):
         cluster: Any = SLURMCluster(
             queue=config.partition,
             account=config.account,
@@ -113,7 +120,7 @@ def slurm_client(config: SlurmCluster, blocks: int, directory: Path, logger: log
             walltime=config.walltime,
             interface=config.interface,
             python=shlex.quote(config.python or sys.executable),
-            local_directory=shlex.quote(config.scratch) if config.scratch else None,
+            local_directory='"$DAJKO_SCRATCH"',
             log_directory=str(logs),
             job_name="dajko",
             job_extra_directives=config.directives,
@@ -121,7 +128,7 @@ def slurm_client(config: SlurmCluster, blocks: int, directory: Path, logger: log
             worker_extra_args=["--preload", "dajko.study.drain", "--no-dashboard", "--dashboard-address", "127.0.0.1:0"],
             protocol="tls://",
             security=safe,
-            scheduler_options={"dashboard_address": "127.0.0.1:0"},
+            scheduler_options={"dashboard": config.dashboard, "dashboard_address": "127.0.0.1:0"},
         )
         with cluster, Client(cluster, security=safe) as client:
             _try(cluster.job_script())
@@ -148,14 +155,25 @@ def _certificates(config: SlurmCluster, directory: Path) -> Iterator[Any]:
 
 
 def _prologue(config: SlurmCluster) -> list[str]:
-    """Shell commands at the start of a job: the user's, the settings of workers, and when the job ends."""
-    variables = {**ONE_THREAD, **environment(WORKER)}
+    """Shell commands at the start of a job: when it ends, the settings of workers, the user's own, and a private folder."""
+    variables = {**ONE_THREAD, **environment({**WORKER, **NO_PAGES})}
     if config.margin is not None:
         variables[drain.MARGIN] = f"{config.margin:g}"
     exports = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
     # From the job's own clock and start. Slurm says SLURM_JOB_END_TIME only from version 23 on.
     end = f"export {drain.END}=$(( $(date +%s) + {seconds_of(config.walltime)} ))"
-    return [end, *exports, *config.prologue]
+    # Dask's own folder would have a name that everybody knows, in a directory where everybody may make it first.
+    parent = _expanded_there(config.scratch) if config.scratch else '"${TMPDIR:-/tmp}"'
+    scratch = [
+        f"DAJKO_SCRATCH=$(mktemp -d {parent}/dajko-job-XXXXXXXX) || exit 1",
+        """trap 'rm -rf "$DAJKO_SCRATCH"' EXIT""",
+    ]
+    return [end, *exports, *config.prologue, *scratch]
+
+
+def _expanded_there(path: str) -> str:
+    """A path for a shell, in which variables, and nothing else, are what they are on the node."""
+    return '"' + re.sub(r'(["\\`]|\$(?=\())', r"\\\1", path) + '"'
 
 
 def _check_interface(name: str) -> None:

@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 
 from dajko.solvers import Status
-from dajko.study.checksums import all_blocks, chunk_path, damaged
+from dajko.study.checksums import all_blocks, chunk_path
+from dajko.study.condition import condition
 from dajko.study.identity import id_text
 from dajko.study.journal import last_entries
-from dajko.study.layout import ID, NOT_ASKED
+from dajko.study.labelled import summary_is_good
+from dajko.study.layout import CELLS, NOT_ASKED, SUMMARY
 from dajko.study.locks import holders
 from dajko.study.progress import duration
 from dajko.study.store import CellStore, cells_path
@@ -38,8 +40,14 @@ class StudyState:
         Settings that cells were solved with, other than the study's own: ``setting`` and ``cells``.
     unasked : int
         Cells in the store that the study does not ask for any more.
-    damaged : int or None
-        Cells in damaged chunks, if somebody has looked.
+    damaged : int
+        Cells in damaged chunks: with ``verified``, of all kinds; otherwise those whose chunks are missing.
+    verified : bool
+        Whether every chunk was read.
+    notes : list of str
+        Sentences about what is damaged, or cannot be verified.
+    whole : bool
+        Whether nothing is damaged, as far as anybody has looked.
     running : bool
         Whether a run holds the study now.
     rate : float or None
@@ -54,7 +62,10 @@ class StudyState:
     failures: dict[str, int]
     settings: list[dict[str, Any]]
     unasked: int
-    damaged: int | None
+    damaged: int
+    verified: bool
+    notes: list[str]
+    whole: bool
     running: bool
     rate: float | None
     seconds_left: float | None
@@ -62,7 +73,7 @@ class StudyState:
     @property
     def incomplete(self) -> bool:
         """Whether the next run has cells to compute."""
-        return bool(self.counts["pending"] or self.damaged)
+        return bool(self.counts["pending"] or self.damaged or not self.whole)
 
     @property
     def failed(self) -> int:
@@ -81,10 +92,7 @@ class StudyState:
             found.append(f"running{left}")
         found += [f"{number} failed: {kind}" for kind, number in self.failures.items()]
         found += [f"{s['cells']} solved with {_words(s['setting'])}" for s in self.settings]
-        if self.damaged == 0:
-            found.append("no chunk is damaged")
-        elif self.damaged:
-            found.append(f"{self.damaged} cells are in damaged chunks; the next run computes them again")
+        found += self.notes
         if self.unasked:
             found.append(f"{self.unasked} further cells are in the store that the study does not ask for any more")
         return found
@@ -105,6 +113,16 @@ def study_state(directory: Path, verify: bool = False) -> StudyState:
         If there is no store.
     """
     store = CellStore(cells_path(directory))
+    known = condition(store, verify)
+    notes = known.sentences()
+    if verify and (directory / SUMMARY).exists() and not summary_is_good(directory):
+        notes.append(f"{SUMMARY} is not as it was written; `dajko report {directory}` writes it again from {CELLS}")
+    if verify and known.good:
+        notes.append("no chunk is damaged")
+    if verify and known.unsealed:
+        notes.append(
+            f"made by an older dajko, so that not all can be verified; `dajko migrate {directory}` adds what is missing"
+        )
     counts, running = store.counts(), bool(holders(directory))
     rate = _rate(store) if running else None
     return StudyState(
@@ -112,23 +130,26 @@ def study_state(directory: Path, verify: bool = False) -> StudyState:
         directory=str(directory),
         cells=store.size,
         counts=counts,
-        failures=_failures(store) if counts["not_converged"] or counts["failed"] else {},
+        failures=failure_kinds(store) if counts["not_converged"] or counts["failed"] else {},
         settings=_settings(store),
         unasked=store.unasked,
-        damaged=sum(d.block.stop - d.block.start for d in damaged(store)) if verify else None,
+        damaged=known.number,
+        verified=verify,
+        notes=notes,
+        whole=known.good,
         running=running,
         rate=rate,
         seconds_left=counts["pending"] / rate if rate else None,
     )
 
 
-def _failures(store: CellStore) -> dict[str, int]:
-    """Kinds of the failures, the most frequent first."""
+def failure_kinds(store: CellStore) -> dict[str, int]:
+    """Number of cells that did not converge or failed by the kind of failure, the most frequent first."""
     known, found = last_entries(store.path.parent), Counter[str]()
     for group in range(len(store.groups)):
         status, asked = store.status(group), store.order(group) != NOT_ASKED
         bad = np.isin(status, [Status.NOT_CONVERGED, Status.FAILED]) & asked
-        for number in np.asarray(store.array(group, ID)[:])[bad].tolist():
+        for number in store.ids(group)[bad].tolist():
             found[str(known.get(id_text(number), {}).get("kind", "unknown"))] += 1
     return dict(found.most_common())
 
@@ -139,7 +160,8 @@ def _settings(store: CellStore) -> list[dict[str, Any]]:
         return []
     used = Counter[int]()
     for group in range(len(store.groups)):
-        used.update(np.asarray(store.array(group, "setting")[:])[store.order(group) != NOT_ASKED].tolist())
+        asked = store.order(group) != NOT_ASKED
+        used.update(np.asarray(store.array(group, "setting")[:])[asked].tolist())
     return [{"setting": setting, "cells": used[i]} for i, setting in enumerate(settings) if i and used[i]]
 
 

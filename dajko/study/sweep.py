@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 
 Item = TypeVar("Item")
 
+# A value of a sweep is a decimal with so many significant digits: two that differ later are one.
+DIGITS = 12
+
 # Items of a lazy sequence that are kept, because they are mostly asked for in order.
 _KEPT = 1024
 
@@ -109,6 +112,19 @@ class Sweep:
         numbers = np.arange(len(self)).reshape(self.lengths)
         first = numbers[tuple(slice(None) if here else slice(1) for here in matters)]
         return first.ravel(), np.broadcast_to(codes, self.lengths).ravel()
+
+
+def written(value: float) -> float:
+    """The nearest number that a person would write, with 12 significant digits: 1e-05 for 9.999999999999999e-06."""
+    return float(f"{value:.{DIGITS - 1}e}")
+
+
+def all_written(values: NDArray[Any]) -> NDArray[Any]:
+    """The same for an array; whole numbers and words stay as they are."""
+    if values.dtype.kind != "f":
+        return values
+    distinct, places = np.unique(values, return_inverse=True)
+    return np.array([written(value) for value in distinct.tolist()], dtype=values.dtype)[places].reshape(values.shape)
 
 
 def section_of(key: str) -> str:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import math
+from decimal import Decimal, localcontext
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, Discriminator, Field, FiniteFloat, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
 from dajko.study.ingredients import WHOLE, Positive, PositiveWhole, Strict
+from dajko.study.sweep import written
 
 # More positions than this on one axis of a sweep are a slip.
 _MOST = 1_000_000
+# Digits of decimal arithmetic, in which 0.1 and its multiples are exact.
+_PRECISION = 40
+# How far an exponential is off in floating point, relative to itself and to its exponent; at most a few units of rounding.
+_ROUNDING = 1e-15
 
 
 class Interval(Strict):
@@ -54,8 +60,20 @@ class LogspaceValues(Strict):
     logspace: PositiveInterval
 
     def values(self) -> list[Any]:
+        a, last = self.logspace, self.logspace.num - 1
+        return [self._value(i, last) for i in range(last)] + [written(a.stop)]
+
+    def _value(self, i: int, last: int) -> float:
+        """The value at a place, in decimal arithmetic where floating point leaves the last digit open."""
         a = self.logspace
-        return [a.start * (a.stop / a.start) ** (i / (a.num - 1)) for i in range(a.num - 1)] + [a.stop]
+        first, end = math.log(a.start), math.log(a.stop)
+        value, off = math.exp(first + (end - first) * (i / last)), _ROUNDING * (1.0 + abs(first) + abs(end))
+        if written(value * (1.0 - off)) == written(value * (1.0 + off)):
+            return written(value)
+        with localcontext() as context:
+            context.prec = _PRECISION
+            start, stop = _decimal(a.start), _decimal(a.stop)
+            return written(float(start * ((stop / start).ln() * i / last).exp()))
 
 
 class LinspaceValues(Strict):
@@ -65,7 +83,10 @@ class LinspaceValues(Strict):
 
     def values(self) -> list[Any]:
         a = self.linspace
-        return [a.start + (a.stop - a.start) * i / (a.num - 1) for i in range(a.num - 1)] + [a.stop]
+        with localcontext() as context:
+            context.prec = _PRECISION
+            start, length = _decimal(a.start), _decimal(a.stop) - _decimal(a.start)
+            return [written(float(start + length * i / (a.num - 1))) for i in range(a.num - 1)] + [written(a.stop)]
 
 
 class RangeValues(Strict):
@@ -76,10 +97,18 @@ class RangeValues(Strict):
     def values(self) -> list[Any]:
         a = self.range
         last = (a.stop - a.start) / a.step
-        steps = [a.start + i * a.step for i in range(int(last + 1e-9) + 1)]
+        with localcontext() as context:
+            context.prec = _PRECISION
+            start, step = _decimal(a.start), _decimal(a.step)
+            steps = [written(float(start + i * step)) for i in range(int(last + 1e-9) + 1)]
         if abs(last - round(last)) < 1e-9:
-            steps[-1] = a.stop
+            steps[-1] = written(a.stop)
         return [int(v) for v in steps] if all(v.is_integer() for v in steps) else steps
+
+
+def _decimal(value: float) -> Decimal:
+    """A number as it is written."""
+    return Decimal(repr(float(value)))
 
 
 def _values_tag(value: Any) -> str | None:

@@ -8,6 +8,7 @@ import pytest
 from dajko import distance
 from dajko.grid import Grid
 from dajko.report.convergence import convergence_table, fit_order, orders
+from dajko.report.findings import findings
 from dajko.report.reading import read_results
 from dajko.solvers import Status
 from dajko.study.labelled import open_study
@@ -15,7 +16,12 @@ from dajko.study.labelled import open_study
 TAUS = {"time": {"tau": 1e-3, "end": 8e-3}, "sweep": {"time.tau": [8e-3, 4e-3, 2e-3, 1e-3]}}
 
 
-@pytest.mark.parametrize("order", [0.5, 1.0, 2.0, -1.0])
+def finest(table):
+    """The rows that are taken against the finest run."""
+    return table[table["reference"] == "finest"]
+
+
+@pytest.mark.parametrize("order", [0.5, 1.0, 2.0])
 def test_exact_powers_give_their_order_without_error(order):
     h = np.array([0.4, 0.2, 0.1, 0.05])
     found, stderr, fitted, note = fit_order(h, 3.0 * h**order)
@@ -32,6 +38,27 @@ def test_the_standard_error_is_that_of_the_textbook():
     residual = y - y.mean() - slope * (x - x.mean())
     assert found == pytest.approx(slope)
     assert stderr == pytest.approx(math.sqrt((residual**2).sum() / 2 / ((x - x.mean()) ** 2).sum()))
+
+
+@pytest.mark.parametrize(
+    ("error", "note"),
+    [
+        ([0.1, 0.2, 0.4, 0.8], "no order: the error rises as the step size falls"),
+        ([0.100, 0.102, 0.104, 0.105], "no order: the error rises as the step size falls"),
+        ([0.8, 0.2, 0.3, 0.4], "no order: the error rises below the step size 0.2"),
+        ([0.8, 0.4, 0.2, 0.3], "no order: the error rises below the step size 0.1"),
+        ([0.8, 0.3, 0.205, 0.2], "no order: the error levels off at 0.2"),
+        ([0.2, 0.2, 0.2, 0.2], "no order: the error levels off at 0.2"),
+    ],
+)
+def test_errors_that_do_not_fall_have_no_order(error, note):
+    """A slope through them would be contradicted by the table beside it; the order of the rows does not matter."""
+    h, e = np.array([0.4, 0.2, 0.1, 0.05]), np.array(error)
+    for places in ([0, 1, 2, 3], [3, 1, 0, 2]):
+        order, stderr, fitted, said = fit_order(h[places], e[places])
+        assert math.isnan(order)
+        assert math.isnan(stderr)
+        assert (fitted, said) == (4, note)
 
 
 def test_too_few_step_sizes_are_said_not_printed_as_nan():
@@ -76,7 +103,7 @@ def test_against_the_finest_run_coarse_nodes_are_taken_out_of_it(results_of):
         return {"density": lambda x: 1.0 + h * (2.0 + np.sin(50.0 * x)), "mass": 2.0}
 
     changes = {"sweep": {"grid.nx": sizes}, "store": {"density": "final"}, "report": {"reference": "finest"}}
-    table = convergence_table(results_of(changes, cell))
+    table = finest(convergence_table(results_of(changes, cell)))
     assert sorted(table["step"].unique()) == pytest.approx([0.05, 0.1, 0.2])
     for nx in sizes[:-1]:
         grid = Grid(-0.7, 0.7, nx, 1)
@@ -90,7 +117,7 @@ def test_a_computed_tree_against_its_finest_run(tree_study):
     finals = {
         int(n["grid_nx"][0]): n["density"].sel(grid_time_rule="right").values[0, 0, -1] for n in stored.children.values()
     }
-    table = convergence_table(read_results(tree_study))
+    table = finest(convergence_table(read_results(tree_study)))
     grid = Grid(-0.7, 0.7, 8, 1)
     rows = table[(table["grid_time_rule"] == "right") & np.isclose(table["step"], grid.dx)].set_index("norm")
     assert rows["median"]["l2"] == pytest.approx(float(distance.l2(finals[8], finals[32][::4], grid)))
@@ -98,14 +125,43 @@ def test_a_computed_tree_against_its_finest_run(tree_study):
     found = orders(table)
     assert len(found) == 2 * 3
     assert (found["fitted"] == 2).all()
-    assert found["note"].str.contains("no standard error").all()
+    assert found["note"].str.match("no standard error|no order: the error rises").all()
 
 
 def test_the_solver_tolerance_is_always_compared_with_the_smallest(results_of):
     changes = {"sweep": {"solver.tol": [1e-1, 1e-2, 1e-3, 1e-9]}}
     found = orders(convergence_table(results_of(changes, lambda study, member: {"density": 1.0 + study.solver.tol})))
-    assert set(found["reference"]) == {"finest"}
-    assert found.set_index("norm")["order"]["l1"] == pytest.approx(1.0, abs=1e-5)
+    assert finest(found).set_index("norm")["order"]["l1"] == pytest.approx(1.0, abs=1e-5)
+    truth = found[found["reference"] == "truth"]
+    assert truth["order"].isna().all()
+    assert truth["note"].str.startswith("no order: the error levels off").all()
+
+
+def test_beside_the_finest_run_stands_the_truth(results_of):
+    """What converges to the finest run may move away from the truth, and is not told without it."""
+    changes = {"sweep": {"grid.nt": [2, 4, 8, 16]}, "report": {"reference": "finest"}}
+
+    def cell(study, member):
+        h = 1.0 / study.grid.nt
+        return {"density": 1.0 + h, "mass": 2.0, "l1": 0.5 - h / 2}
+
+    results = results_of(changes, cell)
+    table = convergence_table(results)
+    table = table[table["norm"] == "l1"]
+    np.testing.assert_allclose(finest(table)["step"], [0.5, 0.25, 0.125])
+    np.testing.assert_allclose(finest(table)["median"], 1.4 / 2.0 * (finest(table)["step"] - 1 / 16))
+    truth = table[table["reference"] == "truth"]
+    np.testing.assert_allclose(truth["step"], [0.5, 0.25, 0.125, 0.0625])
+    np.testing.assert_allclose(truth["median"], 0.5 - truth["step"] / 2)
+    found = orders(table).set_index("reference")
+    assert found["order"]["finest"] > 1.0
+    assert math.isnan(found["order"]["truth"])
+    (sentence,) = findings(results.axes, {"convergence": table, "orders": orders(table)})
+    assert "compared with the finest run, order 1." in sentence
+    assert "; compared with the truth, no order: the error rises as the step size falls." in sentence
+    rises = "The L¹ error against the truth rises from 25\N{NO-BREAK SPACE}% of the mass at step size 0.5 to "
+    assert f"{rises}47\N{NO-BREAK SPACE}% at 0.0625: what is left there belongs to what is not refined here" in sentence
+    assert "errors cancel in part" in sentence
 
 
 def test_the_finest_run_is_one_that_converged(results_of):
@@ -114,11 +170,11 @@ def test_the_finest_run_is_one_that_converged(results_of):
         return {"density": 1.0 + study.solver.tol, "status": Status.NOT_CONVERGED if finest else Status.CONVERGED}
 
     table = convergence_table(results_of({"sweep": {"solver.tol": [1e-1, 1e-2, 1e-3, 1e-9]}}, cell))
-    rows = table[table["norm"] == "l2"].set_index("step")
+    rows = finest(table)[finest(table)["norm"] == "l2"].set_index("step")
     assert 1e-3 not in rows.index
     assert rows["median"][1e-1] == pytest.approx(0.099 * math.sqrt(1.4))
     assert rows["left_out"].to_dict() == {1e-1: 0, 1e-2: 0, 1e-9: 1}
-    assert (orders(table)["left_out"] == 1).all()
+    assert (orders(finest(table))["left_out"] == 1).all()
 
 
 def test_no_run_that_converged_is_no_order(results_of):

@@ -63,12 +63,12 @@ def test_the_page_needs_nothing_else(page, results):
     html = page.read_text(encoding="utf-8")
     assert html.startswith("<!DOCTYPE html>")
     sources = re.findall(r"""(?:src|href|action|data)\s*=\s*["']([^"']*)["']""", html)
-    assert len([s for s in sources if s.startswith("data:image/svg+xml;base64,")]) == 4 + 3
+    assert len([s for s in sources if s.startswith("data:image/svg+xml;base64,")]) == 5 + 3
     assert all(s.startswith(("data:image/", "#")) for s in sources)
     assert "<script" not in html
     assert "@import" not in html
     assert not re.search(r"url\(", html)
-    assert html.count("<img ") == html.count("alt=") == html.count("<figcaption>") == 7
+    assert html.count("<img ") == html.count("alt=") == html.count("<figcaption>") == 8
 
 
 def test_every_study_is_there_with_title_counts_and_provenance(page):
@@ -84,9 +84,10 @@ def test_every_study_is_there_with_title_counts_and_provenance(page):
 
 def test_the_findings_are_those_of_the_tables(page):
     text = words(page)
-    best = "the best θ is 10⁻³, with a mean L¹ error of 11 % of the mass (10 % to 12 % for 90 % of the 3 members)"
-    assert f"Noise level 0: {best}, against 55 % for the model only and 44 % for the data only." in text
-    orders = "order 1.000 ± &lt;0.001 in L¹, 2.000 ± &lt;0.001 in L²"
+    error = "11 % of the mass, 10 % to 12 % for 90 % of the 3 members; model only: 55 %; data only: 44 %"
+    best = f"the best θ is 10⁻³, for the time mean of the L¹ error ({error}) and at the final time ({error})."
+    assert f"Noise level 0: {best}" in text
+    orders = "compared with the truth, order 1.000 ± &lt;0.001 in L¹, 2.000 ± &lt;0.001 in L²"
     assert f"Error at the final time against time.tau: {orders}" in text
     assert "no order: it needs two step sizes with an error above 0" in text
 
@@ -125,15 +126,16 @@ def test_an_unfinished_study_says_so(make_study, tmp_path):
     plot_study(make_study(tmp_path / "half", changes, cell))
     text = words(write_page(tmp_path))
     assert "6 cells: 2 pending, 2 converged, 2 failed." in text
-    assert "This study is unfinished: 4 of 6 cells have been computed." in text
-    assert "2 of 6 cells are left out of all figures and statistics: the iterates stopped being finite numbers" in text
+    assert "Unfinished: 4 of 6 cells have been computed." in text
+    assert "No result in 2 of 6 cells (33 %)" in text
+    assert "They are left out of all figures and statistics. The iterates stopped being finite numbers" in text
     assert "Left out: 1 of 2 members" in text
 
 
 def test_a_study_in_which_everything_failed_has_a_page(make_study, tmp_path):
     plot_study(make_study(tmp_path / "failed", {"sweep": THETA}, lambda study, member: {"status": Status.NOT_CONVERGED}))
     text = words(write_page(tmp_path))
-    assert "No cell has converged, so there is nothing to show." in text
+    assert "No cell has converged. There is nothing to show." in text
     assert "raise solver.max_iterations" in text
 
 
@@ -145,7 +147,8 @@ def test_a_study_that_was_not_plotted_says_so(make_study, tmp_path):
 
 def test_a_single_run_states_its_error(make_study, tmp_path):
     plot_study(make_study(tmp_path / "one", {"store": {"density": "none"}}, lambda study, member: {"l1": 0.123}))
-    assert "The mean L¹ error is 12 % of the mass." in words(write_page(tmp_path))
+    text = words(write_page(tmp_path))
+    assert "The L¹ error, as a share of the mass, is 12 % in the time mean, and 12 % at the final time." in text
 
 
 @pytest.mark.parametrize("studies", [None, []])

@@ -114,3 +114,8 @@ def test_every_ingredient_can_be_described():
     assert "Measured: mass and 1 sensor of width 0.1, at every 2 steps from step 3 on, with noise as swept" in text
     assert "Swept: together noise.level (0, 0.1) and solver.tol (10⁻⁴, 10⁻⁵). 2 members at each point." in text
     assert "Members differ in model.mass (uniform, 1.9 to 2.1)." in text
+
+
+@pytest.mark.parametrize("changes", [{"observations": None}, {"observations": None, "theta": None}, {"theta": np.inf}])
+def test_a_study_without_data_is_described_as_one(tiny, changes):
+    assert "There is no data term (θ = ∞)." in describe(parse(StudyConfig, tiny({"sweep": None, **changes})))

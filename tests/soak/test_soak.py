@@ -1,7 +1,9 @@
 """A short version of ``make soak``: one run of each kind, 300 damaged configurations; and that its judges can say no."""
 
 import json
+import os
 import shutil
+import tempfile
 import warnings
 from functools import partial
 from pathlib import Path
@@ -12,11 +14,13 @@ from filelock import FileLock
 from dajko.errors import InputError
 from dajko.study.store import CellStore
 from soak import counting, studies
+from soak.attack import attacked, can_be_another_user, unprotected
 from soak.damage import damaged
 from soak.disks import can_mount, disk_full
 from soak.fuzz import answer, fuzz
 from soak.kills import Undisturbed, in_own_folder, scheduler_killed, undisturbed, workers_killed, workflow_killed
 from soak.outcome import Outcome
+from soak.stores import store_damaged
 
 MEMBERS = 40
 
@@ -57,6 +61,29 @@ def test_a_disk_that_fills_up(tmp_path, whole):
     outcome = in_own_folder(disk_full, tmp_path, "1-disk-0", whole[1])
     assert outcome.problems == []
     assert outcome.disturbances == 2
+
+
+def test_a_store_that_is_damaged(tmp_path, whole):
+    outcome = in_own_folder(store_damaged, tmp_path, "1-store-0", whole[1])
+    assert outcome.problems == []
+    assert outcome.disturbances == 5
+
+
+def test_an_attack_that_succeeds_on_dasks_own_settings_brings_nothing_from_a_study():
+    """As another user where this process may become one, else as somebody without certificates."""
+    with tempfile.TemporaryDirectory(prefix="soak-") as folder:
+        Path(folder).chmod(0o755)  # pytest's own folders cannot be entered by others
+        before, stopped = unprotected(Path(folder) / "before")
+        outcome, loot = attacked(Path(folder) / "after", "dajko")
+    assert {said.split(": ")[1] for said in before.ran} == {f"code was run as the user {os.getuid()}, with plain text"}
+    assert len(before.ran) == 3  # the scheduler, a nanny and a worker
+    assert before.pages
+    assert before.spoilt
+    assert stopped
+    assert outcome.problems == []
+    assert loot.everything == []
+    assert loot.listening >= 3
+    assert loot.uid != os.getuid() or not can_be_another_user()
 
 
 @pytest.fixture

@@ -44,7 +44,7 @@ def test_reference_minimisers(name, tol, bound):
     case = load(name)
     step = InteriorPoint(tol=tol).solve(case.problem)
     assert step.status == Status.CONVERGED
-    assert l1(step.density, case.density, case.problem.grid) < bound
+    assert l1(step.density, case.density, case.problem.grid) < bound * case.problem.grid.integrate(case.density)
     # rho, not the whole path, is what the bounds are about; the path is as close at the tight setting.
     if tol < 1e-6:
         np.testing.assert_allclose(step.path.density[1:], case.path, atol=1e-4)
@@ -146,14 +146,13 @@ def test_too_few_iterations_fall_back_to_algorithm_1_and_say_so():
 
 def test_flows_that_fall_back_do_not_touch_the_others():
     """The steep one needs more iterations than it gets: Algorithm 1 takes such steps, its neighbours march on."""
-    solver = InteriorPoint(max_iterations=10)
-    slopes = [0.0, 1000.0, 50.0, 100.0]
+    solver = InteriorPoint(max_iterations=3)
+    slopes = [0.0, 3000.0, 50.0, 100.0]
     chosen = [
         Flow(Barenblatt()(GRID.x), Energy(PorousMedium(2.0), Linear(slope)), GRID, TAU, 3, None, solver) for slope in slopes
     ]
     together = trajectories(chosen)
-    assert [run.worst_status == Status.FALLBACK for run in together] == [False, True, False, False]
-    assert together[1].status.tolist() == [Status.CONVERGED] * 3 + [Status.FALLBACK]
+    assert [run.worst_status == Status.CONVERGED for run in together] == [True, False, True, True]
     for run, flow in zip(together, chosen, strict=True):
         np.testing.assert_array_equal(run.density, trajectories([flow])[0].density)
 
@@ -211,7 +210,8 @@ def test_random_problems(nx, nt, rule, exponent, stiffness, width, vacuum, log_t
     problem = Problem(start, energy, grid, 10.0**log_tau, term)
     step = InteriorPoint().solve(problem)
     assert step.status == Status.CONVERGED
-    assert (step.density > 0).all()
+    assert (step.density >= 0).all()
+    assert grid.integrate(step.density) == pytest.approx(grid.integrate(start), rel=1e-12)
     np.testing.assert_allclose(grid.integrate(step.path.density), grid.integrate(start), rtol=1e-8)
     # Optimality by another route: staying where it is, which is admissible too, is no better than the duality gap.
     slope = problem.tau * energy.first_variation(np.maximum(start, 0.3 * start.max()), grid)

@@ -8,6 +8,7 @@ from dajko.study.config import LocalCluster, StudyConfig
 from dajko.study.members import make_plan
 from dajko.study.parse import parse
 from dajko.study.prepare import prepare
+from tests.clusters import scheduler_of
 
 
 @pytest.fixture(scope="session")
@@ -44,5 +45,5 @@ def cluster():
 
 @pytest.fixture(scope="session")
 def address(cluster):
-    """The address of the cluster's scheduler."""
-    return cluster.scheduler.address
+    """The scheduler of that cluster, as a configuration names it."""
+    return scheduler_of(cluster)

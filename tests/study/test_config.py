@@ -9,7 +9,6 @@ import pytest
 
 from dajko.errors import InputError
 from dajko.study import schema
-from dajko.study.clusters import LocalCluster, SchedulerAddress, parse_cluster
 from dajko.study.config import NOT_COMPUTED, StudyConfig, StudyFile, study_hash
 from dajko.study.members import make_plan
 from dajko.study.parse import parse, read_studies, read_yaml
@@ -38,14 +37,13 @@ def test_the_configurations_of_the_repository(path):
     ("key", "value"),
     [
         ("thetta", 1.0),
-        ("theta", None),
         ("theta", 0),
         ("theta", "large"),
         ("solver.tol", 0),
         ("solver.name", "newton"),
         ("grid.nx", 3),
         ("grid.nx", 4.5),
-        ("observations.operators", []),
+        ("observations.operators", "mean"),
         ("observations.operators", ["median"]),
         ("model.initial", {"profile": "square"}),
         ("sweep", {"theta": {"logspace": {"start": 0, "stop": 1, "num": 3}}}),
@@ -60,6 +58,72 @@ def test_the_schema_and_the_models_refuse_the_same(tiny, key, value):
     with pytest.raises(InputError, match=r"^studies\.one\."):
         parse(StudyFile, content)
     assert jsonschema.Draft202012Validator(schema.schema()).is_valid({"studies": {"one": tiny()}})
+
+
+@pytest.mark.parametrize(
+    ("changes", "valid"),
+    [
+        ({"observations": None, "theta": None, "sweep": None}, True),
+        ({"observations.operators": [], "theta": None, "sweep": None}, True),
+        ({"observations": {"every": 2}, "theta": None, "sweep": None}, True),
+        ({"theta": None}, True),  # swept
+        ({"theta": None, "sweep": None, "zip": {"theta": [1.0, 2.0]}}, True),
+        ({"theta": None, "sweep": None}, False),
+        ({"theta": None, "sweep": {"noise.level": [0.1, 0.2]}}, False),
+    ],
+)
+def test_a_study_without_data_needs_neither_observations_nor_theta(tiny, changes, valid):
+    """The weight of data may be left out where there are none, or it is swept; the schema says the same."""
+    content = {"studies": {"one": tiny(changes)}}
+    assert jsonschema.Draft202012Validator(schema.schema()).is_valid(content) == valid
+    if valid:
+        study = parse(StudyFile, content).studies["one"]
+        assert study.theta == math.inf
+        assert StudyConfig.model_validate_json(study.model_dump_json()) == study
+        assert make_plan("one", study).points
+    else:
+        message = "studies.one.theta: is missing; .inf records the measurements and does not use them"
+        with pytest.raises(InputError, match=f"^{message}$"):
+            parse(StudyFile, content)
+
+
+@pytest.mark.parametrize(
+    ("key", "kind"),
+    [
+        ("results", None),
+        ("cluster.file", "scheduler"),
+        ("cluster.tls.ca", "scheduler"),
+        ("cluster.tls.cert", "slurm"),
+        ("cluster.tls.key", "slurm"),
+        ("cluster.logs", "slurm"),
+        ("cluster.python", "slurm"),
+    ],
+)
+def test_paths_may_name_the_home_and_variables(tiny, monkeypatch, key, kind):
+    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.setenv("SCRATCH", "/scratch/me")
+    monkeypatch.delenv("NOWHERE", raising=False)
+
+    def read(path):
+        tls = {"ca": "a", "cert": "b", "key": "c"}
+        cluster = {"slurm": {"workers": 1, "tls": tls}, "scheduler": {"file": "x", "tls": tls}}.get(kind, {})
+        content = {"studies": {"one": tiny()}, "cluster": {"kind": kind or "local", **cluster}}
+        *above, last = key.split(".")
+        node = content
+        for part in above:
+            node = node[part]
+        node[last] = path
+        found = parse(StudyFile, content)
+        for part in key.split("."):
+            found = getattr(found, part)
+        return found
+
+    given = ["~/x", "$SCRATCH/x", "${SCRATCH}x", "$HOME", "x", "a~b", "/x"]
+    assert [read(path) for path in given] == ["/home/me/x", "/scratch/me/x", "/scratch/mex", "/home/me", "x", "a~b", "/x"]
+    with pytest.raises(InputError, match=rf"^{key}: the environment variable NOWHERE is not set, got '\$NOWHERE/x'$"):
+        read("$NOWHERE/x")
+    with pytest.raises(InputError, match=rf"^{key}: there is no user of that name, got '~nobody-has-this-name/x'$"):
+        read("~nobody-has-this-name/x")
 
 
 # A change of each key of a study. The hash says which cells can be kept, so a key that is missing here is a mistake.
@@ -125,19 +189,6 @@ def test_json_of_a_study_is_json(tiny):
         raise AssertionError(f"{word} is not JSON")
 
     assert json.loads(text, parse_constant=refuse)["theta"] == "Infinity"
-
-
-@pytest.mark.parametrize(
-    "cluster",
-    [
-        LocalCluster(),
-        LocalCluster(workers=3),
-        SchedulerAddress(kind="scheduler", address="tcp://127.0.0.1:8786", wait=2.0),
-        SchedulerAddress(kind="scheduler", file="scheduler.json"),
-    ],
-)
-def test_a_cluster_survives_json(cluster):
-    assert parse_cluster(cluster.model_dump_json()) == cluster
 
 
 def test_studies_cannot_be_changed_in_place(tiny):

@@ -18,6 +18,7 @@ from dajko.study.layout import CELLS, NOT_REPRODUCIBLE, SUMMARY, VARIABLES
 from dajko.study.run import run_study
 from dajko.study.state import study_state
 from dajko.study.store import CellStore
+from tests.clusters import scheduler_of
 
 STUDY = {"sweep": {"theta": [1e-3, 1e-2]}, "ensemble.members": 8, "block": 4}
 
@@ -53,7 +54,7 @@ def poisoned():
     def run(study, directory, cells):
         with open_cluster(LocalCluster(workers=2), blocks=100) as client:
             client.register_plugin(poison(cells))
-            return run_study(study, directory, client.scheduler.address, quiet=True)
+            return run_study(study, directory, scheduler_of(client), quiet=True)
 
     return run
 
@@ -85,8 +86,12 @@ def test_one_poisonous_cell_fails_and_all_others_are_there(tmp_path, tiny, compu
     assert run_study(tiny(STUDY), directory, 1, quiet=True).computed == 0
 
 
-def test_a_client_that_has_given_its_scheduler_up(address):
-    with Client(address) as client, pytest.raises(InputError, match=r"the connection to the scheduler at .+ was lost"):
+def client_of(client):
+    return Client(client.scheduler.address, security=client.security)
+
+
+def test_a_client_that_has_given_its_scheduler_up(cluster):
+    with client_of(cluster) as client, pytest.raises(InputError, match=r"the connection to the scheduler at .+ was lost"):
         ask_when_closed(client)
 
 
@@ -96,6 +101,6 @@ def ask_when_closed(client):
         client.ncores()
 
 
-def test_other_errors_are_not_taken_for_a_lost_scheduler(address):
-    with Client(address) as client, pytest.raises(RuntimeError, match="something else"), connected(client):
+def test_other_errors_are_not_taken_for_a_lost_scheduler(cluster):
+    with client_of(cluster) as client, pytest.raises(RuntimeError, match="something else"), connected(client):
         raise RuntimeError("something else")

@@ -14,6 +14,7 @@ from dajko.study.cluster import open_cluster
 from dajko.study.clusters import LocalCluster as LocalConfig
 from dajko.study.drain import LEAST, RESERVE, Drain, job_end
 from dajko.study.run import run_study
+from tests.clusters import scheduler_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -125,6 +126,6 @@ def test_a_block_that_exceeds_the_memory_of_its_worker_is_taken_apart(tmp_path, 
     study = tiny({"sweep": {"theta": [1e-3]}, "ensemble.members": 8, "block": 8, "solver": {"name": "interior_point"}})
     with open_cluster(LocalConfig(workers=1, memory="1GB"), 10) as client:
         client.register_plugin(Hungry(200_000_000))
-        report = run_study(study, tmp_path / "one", client.scheduler.address, quiet=True)
+        report = run_study(study, tmp_path / "one", scheduler_of(client), quiet=True)
     assert (report.counts["converged"], report.computed, report.missing) == (8, 8, 0)
     assert "their workers died; computed one by one at the end" in (tmp_path / "one" / "run.log").read_text()

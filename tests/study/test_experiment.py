@@ -8,13 +8,16 @@ import pytest
 from dajko import distance, flow, measure, profiles
 from dajko.energy import Energy, Entropy, PorousMedium, Quadratic
 from dajko.errors import InputError
+from dajko.flow import trajectories
 from dajko.grid import Grid
 from dajko.interaction import GaussianKernel, Logarithmic, Morse, PowerLaw, QuadraticAttraction
 from dajko.observation import DataTerm, Sensors
 from dajko.solvers import PD3O, Status
 from dajko.study import experiment
+from dajko.study.cells import run_cells
 from dajko.study.config import StudyConfig
 from dajko.study.experiment import TruthError, build, check, simulate
+from dajko.study.members import make_plan
 from dajko.study.parse import parse
 
 KERNELS = {
@@ -311,7 +314,7 @@ def test_interactions(built, config, expected):
     """The same names and defaults in YAML as in Python."""
     e = built({"model.energy.interaction": config})
     if expected is None:
-        assert e.energy.interaction == config["values"]
+        np.testing.assert_array_equal(e.energy.interaction, config["values"])
     else:
         assert e.energy.interaction == expected
     assert e.energy.interaction_on(e.grid).matrix.shape == (11, 11)
@@ -511,3 +514,36 @@ def test_steps_within_the_bounds_pass(tiny):
     study = parse(StudyConfig, tiny({"solver.primal_step": 0.1, "solver.dual_step": 1e-3, "theta": 1.0}))
     check(study, "studies.one")
     assert simulate(build(study, "studies.one"), np.random.default_rng(0))["status"] == Status.CONVERGED
+
+
+def test_bad_input_inside_of_a_solve_is_a_failed_cell_and_the_others_are_computed(tiny, monkeypatch):
+    """Whatever is raised while cells are computed together: only the cell that it belongs to fails, with its message."""
+    plan = make_plan("one", parse(StudyConfig, tiny({"ensemble.members": 1, "sweep": {"theta": [1e-3, 1e-2, 1e-1]}})))
+    cells = [(point, 0) for point in range(3)]
+    expected = run_cells(plan, cells)
+
+    def refusing(flows, watch=None):
+        if any(flow.data.theta == 1e-2 for flow in flows):
+            raise InputError("density must have a positive mass, got 0")
+        return trajectories(flows, watch)
+
+    monkeypatch.setattr("dajko.study.experiment.trajectories", refusing)
+    first, second, third = run_cells(plan, cells)
+    assert (second.status, second.kind) == (Status.FAILED, "InputError")
+    assert second.message == "InputError: density must have a positive mass, got 0"
+    for found, whole in ((first, expected[0]), (third, expected[2])):
+        np.testing.assert_array_equal(found.row["density"], whole.row["density"])
+
+
+def test_what_a_failed_step_says_is_the_message_of_its_cell(tiny, monkeypatch):
+    plan = make_plan("one", parse(StudyConfig, tiny({"ensemble.members": 1, "sweep": None})))
+
+    def failing(flows, watch=None):
+        (run,) = trajectories(flows, watch)
+        run.status[2:] = [Status.FAILED, Status.PENDING]
+        run.messages[2] = "the step before left no mass"
+        return [run]
+
+    monkeypatch.setattr("dajko.study.experiment.trajectories", failing)
+    (found,) = run_cells(plan, [(0, 0)])
+    assert (found.kind, found.message) == ("not finite", "step 2: the step before left no mass")

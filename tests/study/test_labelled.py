@@ -8,14 +8,25 @@ import dask.array
 import numpy as np
 import pytest
 import xarray as xr
-from zarr.storage import LocalStore
+import zarr
 
 import dajko
 from dajko.errors import InputError
 from dajko.solvers import Status
 from dajko.study.block import Task, run_block
-from dajko.study.labelled import decode, encode, open_cells, open_study, open_summary, write_summary
+from dajko.study.guard import SoundStore
+from dajko.study.labelled import (
+    clear_leftovers,
+    decode,
+    encode,
+    is_current,
+    open_cells,
+    open_study,
+    open_summary,
+    write_summary,
+)
 from dajko.study.layout import SUMMARY, VARIABLES
+from dajko.study.locks import lock
 from dajko.study.prepare import prepare
 from dajko.study.store import CellStore
 
@@ -68,17 +79,18 @@ def test_it_is_opened_lazily(product):
 
 
 def test_opening_does_not_read_the_densities(product, monkeypatch):
-    plain, read = LocalStore.get, set()
+    plain, read = SoundStore.content, set()
 
-    async def spy(store, key, *args, **kwargs):
+    def spy(store, key):
         if "/c" in key:  # a chunk of an array
             read.add(key.split("/")[0])
-        return await plain(store, key, *args, **kwargs)
+        return plain(store, key)
 
-    monkeypatch.setattr(LocalStore, "get", spy)
+    monkeypatch.setattr(SoundStore, "content", spy)
     view = open_study(product)
     assert "theta" in read
-    assert not read & set(VARIABLES)
+    assert read & set(VARIABLES) == {"status"}  # which says what has to be there
+    read.clear()
     view.status.load(scheduler="synchronous")  # here, also where an earlier test has left a client
     assert read & set(VARIABLES) == {"status"}
 
@@ -205,7 +217,7 @@ def test_the_summary_is_the_cells_without_densities(product):
     assert list(view.data_vars) == list(VARIABLES)
     for name in summary.data_vars:
         assert summary[name].equals(view[name]), name
-        assert summary[name].attrs == view[name].attrs
+        assert summary[name].identical(view[name]), name
     assert summary.attrs == view.attrs
 
 
@@ -220,16 +232,32 @@ def test_the_summary_opens_with_plain_xarray(product):
     assert all(json.loads(p.read_text())["zarr_format"] == 3 for p in (product / SUMMARY).rglob("zarr.json"))
 
 
-def test_the_summary_is_replaced_as_a_whole(tmp_path, computed):
+def test_the_summary_is_replaced_as_a_whole(tmp_path, computed, rewrite):
     directory = tmp_path / "one"
     store = computed(directory, {"sweep": None})
     write_summary(directory)
     (directory / SUMMARY / "left-over").write_text("x")
-    store.array(0, "mass")[:] = 5.0
+    rewrite(store, mass=5.0)
     assert write_summary(directory) == directory / SUMMARY
     assert (open_summary(directory).mass == 5.0).all()
     assert not (directory / SUMMARY / "left-over").exists()
-    assert sorted(p.name for p in directory.iterdir()) == ["cells.zarr", SUMMARY]
+    assert sorted(p.name for p in directory.iterdir()) == [".locks", "cells.zarr", SUMMARY]
+
+
+def test_what_a_killed_writer_has_left_is_removed(tmp_path, computed):
+    """But not what another one is writing."""
+    directory = tmp_path / "one"
+    computed(directory, {"sweep": None})
+    left = directory / f".{SUMMARY}.4711"
+    left.mkdir()
+    with lock(directory, "summary"):
+        clear_leftovers(directory)
+        assert left.exists()
+    clear_leftovers(directory)
+    assert not left.exists()
+    left.mkdir()
+    write_summary(directory)
+    assert not left.exists()
 
 
 def test_an_interrupted_summary_leaves_the_old_one(tmp_path, computed, monkeypatch):
@@ -260,6 +288,108 @@ def test_pending_cells_are_missing_values(tmp_path, make):
     assert there.error_l1.isnull().all()
     assert there.density.isnull().all()
     assert (there.iterations == 0).all()
+
+
+# --- members that are not good --------------------------------------------------------------------------------------------
+
+GOOD, BAD = 1.0, 777.0
+
+
+@pytest.fixture
+def failing(tmp_path, computed, rewrite):
+    """A study with statuses that its solves did not have: no good member at theta = 1e-3, two of three at 1e-2."""
+    store = computed(tmp_path / "failing", {"block": 4})
+    status = np.array([Status.CONVERGED, Status.FALLBACK, Status.FAILED, *[Status.NOT_CONVERGED] * 3], dtype="i1")
+    at = np.argsort(np.argsort(-store.array(0, "theta")[:], kind="stable"), kind="stable")
+    status, results = status[at], {}
+    for name in ("density", "observed", "error_l1", "error_l2", "error_w2", "energy", "mass"):
+        values = np.where(np.isin(status, [1, 2]), GOOD, BAD).reshape(-1, *[1] * (store.array(0, name).ndim - 1))
+        results[name] = np.broadcast_to(values, store.array(0, name).shape)
+    rewrite(store, status=status, **results)
+    write_summary(store.path.parent)
+    return store.path.parent
+
+
+def test_what_is_not_good_is_no_number(failing):
+    """A member whose status is not usable has no results, at any time; why not stays, and so does what it was given."""
+    plain = xr.open_zarr(failing / SUMMARY).load()
+    for view in (open_study(failing).load(), open_summary(failing).load(), plain):
+        good = view.status.isin([Status.CONVERGED, Status.FALLBACK])
+        assert int(good.sum()) == 2
+        for name in ("density", "observed", "error_l1", "error_l2", "error_w2", "energy", "mass"):
+            if name in view:
+                assert (view[name] == GOOD).where(good, True).all(), name
+                assert view[name].isnull().where(~good, True).all(), name
+        for name in ("data_exact", "iterations", "residual", "step_status", "status", "solve_time"):
+            assert view[name].notnull().isel(time=slice(1, None), missing_dims="ignore").all(), name
+        final = view.error_l1.isel(time=-1).median("member")
+        assert final.sel(theta=1e-2) == GOOD
+        assert np.isnan(final.sel(theta=1e-3))
+
+
+def test_members_that_are_not_good_can_be_seen(failing):
+    view, cells = open_study(failing, failed=True).load(), flat(failing)
+    assert_every_cell_is_found(view, cells, ("theta", "member"))
+    assert (view.error_l1.sel(theta=1e-3) == BAD).all()
+
+
+def test_a_summary_of_an_older_form_is_written_again(failing):
+    assert is_current(failing)
+    del zarr.open_group(failing / SUMMARY, mode="r+").attrs["failed_members"]
+    assert not is_current(failing)
+
+
+# --- other formats --------------------------------------------------------------------------------------------------------
+
+
+def test_plain_xarray_opens_stores_without_a_word(product, tmp_path, computed):
+    """Warnings are errors here."""
+    for directory in (product, tmp_path / "tree"):
+        if directory != product:
+            computed(directory, {"sweep": {"grid.nx": [8, 10]}, "ensemble.members": 1})
+            write_summary(directory)
+            assert xr.open_datatree(directory / SUMMARY, engine="zarr")["00-nx8-steps3"].error_l1.notnull().all()
+            xr.open_zarr(directory / SUMMARY, group="00-nx8-steps3")
+        xr.open_zarr(directory / SUMMARY)
+
+
+def test_netcdf_and_zarr_hold_what_is_opened(tmp_path, computed):
+    """Numbers, words, 64 bits of an id, and the attributes come back; in zarr's two formats, too."""
+    computed(tmp_path / "one", {"sweep": {"theta": [1e-2, math.inf], "noise.relative": [True, False]}})
+    write_summary(tmp_path / "one")
+    for number, view in enumerate((open_study(tmp_path / "one").load(), open_summary(tmp_path / "one").load())):
+        view.to_netcdf(tmp_path / f"{number}.nc")
+        found = [xr.open_dataset(tmp_path / f"{number}.nc").load()]
+        for version in (2, 3):
+            path = tmp_path / f"{number}-{version}.zarr"
+            view.drop_encoding().to_zarr(path, zarr_format=version, consolidated=False)
+            found.append(xr.open_zarr(path, consolidated=False).load())
+        for back in found:
+            assert set(back.variables) == set(view.variables)
+            for name in view.variables:
+                assert back[name].equals(view[name]), name
+                assert back[name].attrs.keys() == view[name].attrs.keys(), name
+            assert back.cell_id.dtype == np.uint64
+            assert back.attrs == view.attrs
+            assert np.array_equal(back.status.attrs["flag_values"], np.arange(5))
+            assert back.noise_relative.values.tolist() == view.noise_relative.values.tolist()
+        assert found[0].status.attrs["flag_values"].dtype == found[0].status.dtype  # as CF has it
+        table = view.error_l1.to_dataframe()
+        assert len(table) == view.error_l1.size
+        assert table.loc[(math.inf, "true", 2, 0), "error_l1"] == view.error_l1.sel(
+            theta=math.inf, noise_relative="true", member=2
+        ).isel(time=0)
+
+
+def test_netcdf_holds_a_tree(tmp_path, computed):
+    computed(tmp_path / "one", {"sweep": {"grid.nx": [8, 10]}, "ensemble.members": 2})
+    tree = open_study(tmp_path / "one").load()
+    tree.to_netcdf(tmp_path / "a.nc")
+    back = xr.open_datatree(tmp_path / "a.nc").load()
+    assert back.attrs == tree.attrs
+    for name, node in tree.children.items():
+        for variable in node.variables:
+            assert back[name][variable].equals(node[variable]), variable
 
 
 # --- words and codes ------------------------------------------------------------------------------------------------------

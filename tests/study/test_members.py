@@ -95,7 +95,7 @@ def test_whole_mappings_can_be_swept(plan):
 
 def test_limits_put_both_ends_around_the_sweep(plan):
     p = plan({"sweep": {"noise.level": [0.0, 0.1], "theta": [1e-3, 1e-2]}, "limits": True, "time.tau": 4e-4})
-    thetas = [1e-3 * 4e-4, 1e-3, 1e-2, math.inf]  # a thousandth of tau, and no data at all
+    thetas = [4e-7, 1e-3, 1e-2, math.inf]  # a thousandth of tau, and no data at all
     assert [(q["noise.level"], q["theta"]) for q in p.points] == list(itertools.product([0.0, 0.1], thetas))
 
 
@@ -418,3 +418,16 @@ def test_a_slip_of_size_is_no_study(refused):
     spaced = {"linspace": {"start": 1, "stop": 2, "num": 10_000}}
     sweep = {"theta": spaced, "noise.level": spaced}
     assert refused({"sweep": sweep, "ensemble.members": 1}).endswith("points times members, got 100000000")
+
+
+def test_a_kind_may_be_swept_where_the_kinds_have_the_same_keys_and_defaults(plan):
+    changes = {"model.initial": {"profile": "heat", "std": 0.2}, "sweep": {"model.initial.profile": ["heat", "gaussian"]}}
+    studies = plan(changes).studies
+    assert [(s.model.initial.profile, s.model.initial.std) for s in studies] == [("heat", 0.2), ("gaussian", 0.2)]
+
+
+def test_solvers_are_swept_as_wholes_each_with_its_own_defaults(plan):
+    alternatives = [{"name": "pd3o", "tol": 1e-3}, {"name": "interior_point"}]
+    studies = plan({"solver": None, "sweep": {"solver": alternatives}}).studies
+    assert [s.solver.max_iterations for s in studies] == [200_000, 80]
+    assert [s.solver.tol for s in studies] == [1e-3, 1e-5]

@@ -87,7 +87,7 @@ def test_version_1(tmp_path, make, sweep):
     before = {p.name: p.read_bytes() for p in directory.rglob("*") if p.is_file()}
     with pytest.raises(InputError, match=r"has the schema version 1, .*; `dajko migrate "):
         open_study(directory)
-    assert migrate_study(directory) == (1, SCHEMA_VERSION)
+    assert migrate_study(directory) == (1, SCHEMA_VERSION, False)
     store = CellStore(directory / CELLS)
     assert [group.path for group in store.groups] == [group.name for group in plan.groups]
     for i, group in enumerate(plan.groups):
@@ -106,7 +106,7 @@ def test_version_1(tmp_path, make, sweep):
     # The old store is kept as it was.
     kept = directory / "previous" / "version-1" / CELLS
     assert {p.name: p.read_bytes() for p in kept.rglob("*") if p.is_file()} == before
-    assert migrate_study(directory) == (SCHEMA_VERSION, SCHEMA_VERSION)
+    assert migrate_study(directory) == (SCHEMA_VERSION, SCHEMA_VERSION, False)
 
 
 def test_a_store_that_does_not_name_its_code_can_be_read_but_not_continued(tmp_path, make):
@@ -128,7 +128,7 @@ def test_an_interrupted_migration_leaves_the_old_store(tmp_path, make, monkeypat
         with pytest.raises(KeyboardInterrupt):
             migrate_study(directory)
     assert dict(zarr.open_group(directory / CELLS, mode="r").attrs)["schema_version"] == 1
-    assert migrate_study(directory) == (1, SCHEMA_VERSION)
+    assert migrate_study(directory) == (1, SCHEMA_VERSION, False)
     assert CellStore(directory / CELLS).counts()["converged"] == 5
 
 

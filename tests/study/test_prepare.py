@@ -13,9 +13,11 @@ from dajko.errors import InputError
 from dajko.solvers import Status
 from dajko.study.block import Task, run_block
 from dajko.study.config import study_hash
+from dajko.study.identity import id_text
 from dajko.study.labelled import open_study
 from dajko.study.layout import CELLS, FAILURES, MANIFEST, NEW, NOT_REPRODUCIBLE, SUMMARY, VARIABLES
 from dajko.study.prepare import inspect, prepare
+from dajko.study.reproduce import reproduce_cell
 from dajko.study.store import Block, CellStore, cells_path
 
 NARROW = {"sweep": {"theta": [1e-3, 1e-2], "noise.level": [0.1]}, "block": 4}
@@ -28,17 +30,19 @@ def row(store, cells, status=Status.CONVERGED):
     return {**values, "status": np.full(cells, status)}
 
 
-def flat(store):
-    """The cells of a store as they stand there, without what differs between two runs."""
-    return xr.open_zarr(store.path, consolidated=False).load().drop_vars(list(NOT_REPRODUCIBLE))
+def flat(store, group=""):
+    """The cells of a group of a store as they stand there, without what differs between two runs."""
+    return xr.open_zarr(store.path, group=group or None, consolidated=False).load().drop_vars(list(NOT_REPRODUCIBLE))
 
 
 def by_id(store):
     """The variables of each computed cell by its id."""
-    cells = flat(store)
-    names = [n for n in VARIABLES if n in cells]
-    done = np.flatnonzero(cells.status.values != Status.PENDING)
-    return {int(cells.cell_id[i]): {n: cells[n].values[i].tobytes() for n in names} for i in done}
+    found = {}
+    for cells in (flat(store, str(group.path)) for group in store.groups):
+        names = [n for n in VARIABLES if n in cells]
+        done = np.flatnonzero(cells.status.values != Status.PENDING)
+        found |= {int(cells.cell_id[i]): {n: cells[n].values[i].tobytes() for n in names} for i in done}
+    return found
 
 
 def complete(directory, plan):
@@ -123,6 +127,66 @@ def test_pending_cells_that_nobody_asks_for_are_not_computed(tmp_path, make):
     assert complete(directory, make({"sweep": {"theta": [1e-2]}, "block": 1})) == 3
     store = CellStore(directory / CELLS)
     assert store.status(0).tolist() == [Status.PENDING] * 3 + [Status.CONVERGED] * 3
+
+
+# What sweeps were before they had values that a person would write.
+THETAS = {"logspace": {"start": 1e-4, "stop": 1e-1, "num": 7}}
+TAUS = {"linspace": {"start": 1e-4, "stop": 7e-4, "num": 3}}
+NOBODY_WRITES_THEM = {"block": 4, "sweep": {"theta": THETAS, "time.tau": TAUS}, "ensemble.members": 2}
+
+
+@pytest.fixture
+def computed_before(make, monkeypatch):
+    """Computes some cells of a store as dajko did when 1e-3 could be 0.0009999999999999998."""
+
+    def values(self):
+        a = self.logspace
+        return [a.start * (a.stop / a.start) ** (i / (a.num - 1)) for i in range(a.num - 1)] + [a.stop]
+
+    def compute(directory, changes, blocks=None):
+        with monkeypatch.context() as before:
+            before.setattr("dajko.study.variation.LogspaceValues.values", values)
+            before.setattr("dajko.study.members.written", lambda value: value)
+            store = prepare(directory, make(changes, directory.name))
+            for block in store.pending()[:blocks]:
+                run_block(str(store.path), store.hash, Task(block))
+        return store
+
+    return compute
+
+
+@pytest.mark.parametrize("typed", [False, True])
+def test_cells_of_a_store_that_was_made_before_are_found_again(tmp_path, make, computed_before, typed):
+    """As it is, widened, and with the same values typed as a list: nothing is computed that is there, and no bit changes."""
+    directory = tmp_path / "one"
+    before = computed_before(directory, NOBODY_WRITES_THEM)
+    old, thetas = by_id(before), set(before.array(0, "theta")[:].tolist())
+    assert not thetas <= set(make(NOBODY_WRITES_THEM).sweep.axes[0].values)
+    assert complete(directory, make(NOBODY_WRITES_THEM)) == 0
+    written = [v for (v,) in make(NOBODY_WRITES_THEM).axes[0].values]
+    same = {"theta": written if typed else THETAS, "time.tau": [1e-4, 4e-4, 7e-4] if typed else TAUS}
+    assert complete(directory, make({**NOBODY_WRITES_THEM, "sweep": same})) == 0
+    wide = {"logspace": {"start": 1e-4, "stop": 1.0, "num": 9}}
+    wide = [v for (v,) in make({"sweep": {"theta": wide}}).axes[0].values] if typed else wide
+    assert complete(directory, make({**NOBODY_WRITES_THEM, "sweep": {**same, "theta": wide}})) == 2 * 3 * 2
+    store = CellStore(directory / CELLS)
+    found = by_id(store)
+    assert {number: found[number] for number in old} == old
+    assert thetas <= set(np.concatenate([store.array(i, "theta")[:] for i in range(3)]).tolist())
+    for node in open_study(directory).children.values():
+        np.testing.assert_array_equal(node.theta, [v for (v,) in make({"sweep": {"theta": wide}}).axes[0].values])
+        assert node.sel(theta=1e-3).status.values.tolist() == [[Status.CONVERGED] * 2]
+
+
+def test_a_cell_of_a_store_that_was_made_before_is_what_its_store_says(tmp_path, make, computed_before):
+    """What was left of it is computed with the values that stand there, and comes out the same, to the last bit."""
+    changes = {"block": 1, "sweep": {"theta": THETAS}, "ensemble.members": 1}
+    whole = by_id(computed_before(tmp_path / "whole" / "one", changes))
+    store = computed_before(tmp_path / "one", changes, blocks=1)
+    assert complete(tmp_path / "one", make(changes)) == 6
+    assert by_id(store) == whole
+    for number in whole:
+        assert reproduce_cell(tmp_path / "one", id_text(number)).equal
 
 
 def test_a_further_grid_is_a_further_group(tmp_path, make, computed):

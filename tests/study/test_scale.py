@@ -30,6 +30,7 @@ from dajko.study.run import run_study
 from dajko.study.store import Block, CellStore
 from dajko.study.sweep import Axis, Lazy, Sweep
 from dajko.study.view import Labelled
+from tests.clusters import scheduler_of
 
 # Sweeps of all kinds, some of which meet in one section.
 SWEEPS = [
@@ -227,9 +228,7 @@ def test_the_scheduler_holds_a_bounded_number_of_tasks(tmp_path, tiny, monkeypat
             return future
 
         monkeypatch.setattr(type(client), "submit", submit)
-        report = run_study(
-            tiny({"ensemble.members": 30, "block": 1}), tmp_path / "one", client.scheduler.address, quiet=True
-        )
+        report = run_study(tiny({"ensemble.members": 30, "block": 1}), tmp_path / "one", scheduler_of(client), quiet=True)
     assert (report.computed, report.missing) == (60, 0)
     assert sum(len(batch) for batch in batches) == 60
     assert max(under_way) <= 2
@@ -256,6 +255,21 @@ def test_a_process_that_knows_a_store_sees_that_another_has_taken_its_place(tmp_
     assert after.drop_vars(list(NOT_REPRODUCIBLE)).equals(before.drop_vars(list(NOT_REPRODUCIBLE)))
 
 
+class Plain:
+    """A store of one variable that has no checksums."""
+
+    rows, _wrong = CellStore.rows, CellStore._wrong
+
+    def __init__(self, array):
+        self.plain = array
+
+    def array(self, group, name):
+        return self.plain
+
+    def checked(self, group):
+        return []
+
+
 @given(st.integers(0, 2**32 - 1))
 def test_a_part_of_a_view_is_that_part_of_the_whole(seed):
     generator = np.random.default_rng(seed)
@@ -267,7 +281,7 @@ def test_a_part_of_a_view_is_that_part_of_the_whole(seed):
     place = place[: math.prod(shape)].reshape(shape).copy()
     place[generator.random(shape) < 0.2 * generator.integers(0, 2)] = -1
     whole = np.where(place[..., None] < 0, np.nan, cells[place])
-    view = Labelled(array, place)
+    view = Labelled(Plain(array), 0, "mass", place)
     assert view.shape == whole.shape
     index = tuple(slice(*sorted(generator.integers(0, n + 1, size=2).tolist())) for n in whole.shape)
     assert np.array_equal(view[index], whole[index], equal_nan=True)
@@ -277,7 +291,7 @@ def test_cells_of_a_view_may_stand_in_another_order_than_in_the_store():
     """The first and the last are where they would be if all were in order."""
     array = zarr.create_array({}, shape=(4,), chunks=(2,), dtype="i4")
     array[:] = [10, 11, 12, 13]
-    assert Labelled(array, np.array([[0, 2], [1, 3]]))[:, :].tolist() == [[10, 12], [11, 13]]
+    assert Labelled(Plain(array), 0, "mass", np.array([[0, 2], [1, 3]]))[:, :].tolist() == [[10, 12], [11, 13]]
 
 
 SLAB = """

@@ -15,7 +15,8 @@ from dajko.solvers import Status
 from dajko.study.block import Task, run_block
 from dajko.study.code import code_hash
 from dajko.study.config import StudyConfig, study_hash
-from dajko.study.layout import VARIABLES, block_size, estimated_seconds
+from dajko.study.cost import block_size, estimated_seconds
+from dajko.study.layout import VARIABLES
 from dajko.study.prepare import prepare
 from dajko.study.store import Block, CellStore, cells_path
 
@@ -42,7 +43,7 @@ def nonzero(counts):
 
 def test_plain_xarray_opens_it(store):
     opened = xr.open_zarr(store.path, consolidated=False)
-    assert dict(opened.sizes) == {"cell": 12, "time": 4, "x": 11, "observation": 2, "seed_word": 2}
+    assert dict(opened.sizes) == {"cell": 12, "time": 4, "x": 11, "observation": 2, "seed_word": 2, "variable": 15}
     for name, variable in VARIABLES.items():
         assert opened[name].dims == ("cell", *variable.dims)
         assert opened[name].dtype == np.dtype(variable.dtype)
@@ -93,7 +94,7 @@ def test_nothing_needs_pickle_or_text_types(store):
 
 def test_only_zarr_s_own_files_are_there(store):
     for file in (f for f in store.path.rglob("*") if f.is_file()):
-        assert re.fullmatch(r"(\w+/)?zarr\.json|\w+/c(/\d+)*", str(file.relative_to(store.path))), file
+        assert re.fullmatch(r"(\w+/)?zarr\.json|\w+/c(/\d+)*|checksum/spare\.zip", str(file.relative_to(store.path))), file
 
 
 def test_missing_values(store):
@@ -252,8 +253,8 @@ def test_the_status_is_written_last(empty, monkeypatch):
 
     monkeypatch.setattr(zarr.Array, "__setitem__", spy)
     empty.write(Block(0, 0, 4), row(empty, 4))
-    assert sorted(written) == sorted(VARIABLES)
-    assert written[-1] == "status"
+    assert sorted(written) == sorted([*VARIABLES, "checksum"])
+    assert written[-2:] == ["checksum", "status"]
 
 
 def test_a_write_that_is_interrupted_leaves_the_block_pending(empty):

@@ -1,13 +1,17 @@
+import hashlib
 from pathlib import Path
+from types import SimpleNamespace
 
 from snakemake.exceptions import WorkflowError
 
 from dajko.errors import InputError
-from dajko.report.captions import CAPTIONS
+from dajko.report.captions import captions
 from dajko.study.code import code_hash
-from dajko.study.parse import parse_studies
+from dajko.study.parse import parse_studies, refuse_misreadable
 
 try:
+    for file in workflow.configfiles:
+        refuse_misreadable(Path(file))  # Snakemake reads YAML 1.1, dajko 1.2
     STUDIES = parse_studies(config)
 except InputError as error:
     raise WorkflowError(f"the configuration is not valid:\n{error}") from None
@@ -29,6 +33,19 @@ def slabs(wildcards):
     ]
 
 
-def study_config(wildcards):
-    """The resolved configuration of a study: a job runs again when it changes."""
-    return STUDIES.studies[wildcards.study].model_dump_json()
+def digest(name, text):
+    """What a job depends on in a few letters: Snakemake prints it when it has changed, and jobs run again."""
+    return f"{name} {hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+
+def study_digest(wildcards):
+    """Stands for the resolved configuration of a study, which its job reads from the configuration itself.
+
+    The cluster is not in it: where members are computed changes nothing of what comes out.
+    """
+    return digest("study", STUDIES.studies[wildcards.study].model_dump_json())
+
+
+def study_captions(wildcards):
+    """The captions of a study's figures, as an object that Snakemake does not compare: words draw no figure anew."""
+    return SimpleNamespace(**captions(STUDIES.studies[wildcards.study]))

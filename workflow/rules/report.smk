@@ -23,10 +23,7 @@ rule plot:
     conda:
         "../envs/dajko.yaml"
     params:
-        captions=CAPTIONS,
-        report=lambda wildcards: STUDIES.studies[
-            wildcards.study
-        ].report.model_dump_json(),
+        captions=study_captions,
     message:
         "Drawing figures and tables of {wildcards.study}"
     script:
@@ -38,18 +35,21 @@ rule page:
         expand(RESULTS / "{study}" / "figures", study=STUDIES.studies),
         expand(RESULTS / "{study}" / "tables", study=STUDIES.studies),
     output:
-        report(
-            RESULTS / "report.html",
+        # Every study that is in the results directory, also those of others: the page belongs to the directory.
+        page=RESULTS / "report.html",
+        # The studies of this configuration, as much of them as opens inside of Snakemake's report.
+        overview=report(
+            RESULTS / "overview.html",
             caption="../report/page.rst",
             category="Report",
-            labels={"page": "report.html"},
+            labels={"page": "overview.html"},
         ),
     log:
         RESULTS / "logs" / "page.log",
     conda:
         "../envs/dajko.yaml"
     params:
-        studies=list(STUDIES.studies),
+        studies=digest("studies", " ".join(STUDIES.studies)),
     message:
         "Writing the report"
     script:

@@ -12,9 +12,8 @@ rule simulate:
     resources:
         dask=1,
     params:
-        study=study_config,
-        code=code_hash(),
-        cluster=STUDIES.cluster.model_dump_json(),
+        study=study_digest,
+        code=digest("numerical code", code_hash()),
     message:
         "Simulating {wildcards.study}, slab {wildcards.slab}"
     script:

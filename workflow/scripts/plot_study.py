@@ -1,8 +1,14 @@
 """Draw the figures of a study and write its tables."""
 
+import sys
 from pathlib import Path
 
+from dajko.errors import InputError
 from dajko.report.figures import plot_study
 
 if __name__ == "__main__":
-    plot_study(Path(snakemake.output.figures).absolute().parent)  # noqa: F821
+    try:
+        plot_study(Path(snakemake.output.figures).absolute().parent)  # noqa: F821
+    except InputError as error:
+        Path(snakemake.log[0]).write_text(f"{error}\n")  # noqa: F821
+        sys.exit(f"dajko: {error}")

@@ -5,16 +5,16 @@ from contextlib import suppress
 from pathlib import Path
 
 from dajko.errors import InputError
-from dajko.study.clusters import LocalCluster, parse_cluster
-from dajko.study.config import StudyConfig
+from dajko.study.clusters import LocalCluster
+from dajko.study.parse import parse_studies
 from dajko.study.run import run_study, write_json
 
 
 def main(snakemake):
     """Run the slab, and write its manifest if none of its cells is missing."""
     output = Path(snakemake.output[0]).absolute()
-    study = StudyConfig.model_validate_json(snakemake.params.study)
-    cluster = parse_cluster(snakemake.params.cluster)
+    studies = parse_studies(snakemake.config)
+    study, cluster = studies.studies[snakemake.wildcards.study], studies.cluster
     if isinstance(cluster, LocalCluster) and cluster.workers is None:
         # What Snakemake has reserved: all cores of this machine, or those of a job on a cluster.
         cluster = cluster.model_copy(update={"workers": snakemake.threads})

@@ -1,0 +1,28 @@
+"""Wild problems: what ``interior_point`` calls converged has the old mass, nothing negative, and no higher energy."""
+
+import numpy as np
+
+from dajko import InteriorPoint
+from dajko.solvers import Status
+from soak.wild import wild_problem
+
+COUNT = 300
+
+
+def test_what_is_called_converged_is_sound():
+    converged = 0
+    for seed in range(COUNT):
+        problem = wild_problem(seed)
+        step = InteriorPoint().solve(problem)
+        assert step.status in (Status.CONVERGED, Status.NOT_CONVERGED, Status.FAILED)
+        if step.status != Status.CONVERGED:
+            continue
+        converged += 1
+        grid, old, new = problem.grid, problem.initial, step.density
+        assert (new >= 0.0).all()
+        for i in (0, 1):  # centred differences keep both masses
+            np.testing.assert_allclose(grid.wx[i::2] @ new[i::2], grid.wx[i::2] @ old[i::2], rtol=1e-8)
+        if problem.data is None:  # which are met up to the tolerance, whatever that is worth at a small theta
+            before, after = problem.combined_energy(old), problem.combined_energy(new)
+            assert after <= before + 1e-9 * max(abs(before), abs(after)) or not np.isfinite(before)
+    assert converged >= 0.97 * COUNT
