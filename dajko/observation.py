@@ -289,7 +289,7 @@ def labels(observations: Iterable[str | Observation]) -> list[str]:
 
 
 class FixedMass(NamedTuple):
-    """Observations of densities of one mass: ``B_i(u) = rows_i . u - squares_i b^2 + offsets_i``, with ``b = int (x - c) u``.
+    """Observations of densities of one mass: ``B_i(u) = rows_i . u - squares_i b^2 + offsets_i``, ``b = int (x - c) u``.
 
     The centre c is that of the grid, so that nothing cancels however far the grid is from the origin.
     """

@@ -1,4 +1,4 @@
-r"""Whether a step may be called converged, whoever solved it: a stopping rule says what an iteration changes, not what is wrong.
+r"""Whether a step may be called converged: a stopping rule says what an iteration changes, not what is wrong.
 
 A certified step has the mass of the old density, to 10^-8, nothing negative, and passes two tests in the problem without
 units (:mod:`dajko.solvers.dimensionless`). With an admissible potential phi (:mod:`dajko.duality`), whose dual objective
@@ -8,10 +8,11 @@ D(phi) is a lower bound on all objectives, and the residual r of the continuity 
   least value by this much;
 - the *leak* ``<phi, r>``: by how much the objective is lower because the path violates the continuity equation
 
-are both at most a share of the action of the path, half the squared distance that the step moves. A step that has not moved
-has none, so that what stands still is certified only where there is next to nothing to gain: action below what a velocity
-far below those of the problem would have. In addition the objective is not above that of the old density at rest. Every other
-competitor, whatever it may be, has an objective of at least D(phi), where the step is convex.
+are both at most a share of the action of the path, half the squared distance that the step moves; the root of this share
+bounds the distance to the minimiser, relative to that moved, where the energy is convex along geodesics. A step that has not
+moved has none, so that what stands still is certified only where there is next to nothing to gain: an action below what a
+velocity far below those of the problem would have. In addition the objective is not above that of the old density at rest.
+Every other competitor, whatever it may be, has an objective of at least D(phi), where the step is convex.
 """
 
 from __future__ import annotations
@@ -26,13 +27,10 @@ import numpy as np
 from dajko import duality
 from dajko.energy import internal_slope
 from dajko.grid import Array
-from dajko.solvers.dimensionless import dimensionless
 from dajko.solvers.problem import Path, Problem, Status, Step
 
 # Largest relative change of the mass, of all nodes, and of the even and the odd ones.
 MOST_MASS_CHANGE = 1e-8
-# Largest gap and leak, relative to the action.
-MOST_MISSING = 0.05
 # Velocities below this share of (range of dE/du) / length count as rest, and the range as at most ...
 _SLOW = 0.1
 # ... what moves the density by this share of the length in one step.
@@ -50,8 +48,8 @@ class Certificate(NamedTuple):
         Least value of the density, relative to its largest.
     gap, leak, above_rest : float
         See the module; the last is the objective less that at rest.
-    allowed : float
-        What these three may be at most.
+    action : float
+        Half the squared distance that the step moves, or that of a velocity that counts as rest.
     """
 
     mass: float
@@ -59,11 +57,10 @@ class Certificate(NamedTuple):
     gap: float
     leak: float
     above_rest: float
-    allowed: float
+    action: float
 
-    @property
-    def shortcoming(self) -> str:
-        """What is wrong, for people; empty where nothing is."""
+    def shortcoming(self, missing: float) -> str:
+        """What is wrong, for people; empty where gap and leak are at most this share of the action and all else is right."""
         if not all(map(math.isfinite, self)):
             return "no bound on its objective was found"
         if self.mass > MOST_MASS_CHANGE:
@@ -75,34 +72,29 @@ class Certificate(NamedTuple):
             ("violating the continuity equation lowered the objective by", abs(self.leak)),
             ("the objective is above that of staying at rest by", self.above_rest),
         ):
-            if value > self.allowed:
-                return f"{name} {value / self.allowed:.2g} times what is allowed"
+            if value > missing * self.action:
+                return f"{name} {value / self.action:.2g} times the action, allowed are {missing:g}"
         return ""
 
 
-def certify(problem: Problem, step: Step) -> Step:
-    """The step itself, or the same with the status ``NOT_CONVERGED`` where it claims to be good and is not certified.
+def certified(problem: Problem, step: Step, missing: float) -> Step:
+    """The step itself, or the same as one that has not converged, with the reason.
 
     Parameters
     ----------
     problem : Problem
+        Without units.
     step : Step
         With its path, and a potential if the solver has one; one is made from the path otherwise.
+    missing : float
+        Largest share of the action that gap and leak may have.
     """
     if not step.status.usable:
         return step
-    try:
-        same = dimensionless(problem)
-    except ArithmeticError as reason:
-        return refused(step, str(reason))
-    potential = None if step.potential is None else same.potential_without_units(step.potential)
-    found = certificate(same.problem, same.without_units(step.path), potential).shortcoming
-    return refused(step, found) if found else step
-
-
-def refused(step: Step, shortcoming: str) -> Step:
-    """The step as one that has not converged, for the reason given."""
-    message = f"{step.message}, but {shortcoming}; {Status.NOT_CONVERGED.message}"
+    shortcoming = certificate(problem, step.path, step.potential).shortcoming(missing)
+    if not shortcoming:
+        return step
+    message = f"{step.message}, but {shortcoming}: {Status.NOT_CONVERGED.message}"
     return replace(step, status=Status.NOT_CONVERGED, message=message)
 
 
@@ -120,7 +112,7 @@ def certificate(problem: Problem, path: Path, potential: Array | None = None) ->
         v = duality.velocity(phi, grid)
         leak = np.sum(phi * grid.wx * np.diff(path.density, axis=0))
         leak -= np.sum(grid.wt[1:, None] * grid.wx * v * path.flux[1:])
-        action = objective - problem.tau * problem.combined_energy(u)
+        moved = objective - problem.tau * problem.combined_energy(u)
         length = grid.right - grid.left
         slow = _SLOW * min(problem.tau * _range(problem, u, bound.variation) / length, _FARTHEST * length)
         return Certificate(
@@ -129,7 +121,7 @@ def certificate(problem: Problem, path: Path, potential: Array | None = None) ->
             gap=float(objective + leak - bound.value),
             leak=float(leak),
             above_rest=float(objective + leak - problem.value(problem.at_rest)),
-            allowed=float(MOST_MISSING * action + 0.5 * total * slow**2),
+            action=float(moved + 0.5 * total * slow**2),
         )
 
 
@@ -144,7 +136,7 @@ def _range(problem: Problem, u: Array, variation: Array) -> float:
 
 
 def projected(path: Path, problem: Problem) -> Path:
-    """A path with nonnegative densities, the old one at level 0, whose even and odd nodes have the masses that they have there.
+    """A path with nonnegative densities, the old one at level 0, whose even and odd nodes have its masses.
 
     Centred differences keep these masses apart. What a splitting method has in excess or lacks is shared out by a factor.
     """

@@ -38,7 +38,7 @@ from dajko.errors import InputError
 from dajko.grid import Array
 from dajko.observation import add_gradient, observe
 from dajko.quadrature import squared_change
-from dajko.solvers.certificate import certificate, projected, refused
+from dajko.solvers.certificate import certified, projected
 from dajko.solvers.constraints import (
     Dual,
     Weights,
@@ -60,12 +60,16 @@ DataStep = Literal["auto", "explicit", "dual"]
 # The data rows are scaled so that they add this share to |AA*|.
 _DATA_SHARE = 0.1
 
-# The stopping rule looks at changes only, and a density that a steep potential has emptied does not change either. An
-# iterate that violates mass, continuity or initial density by more than this share of the density is not converged.
-_MOST_VIOLATION = 1e-2
-
-# A step that meets the stopping rule and is not certified goes on, with the tolerance times this.
+# Largest gap and leak, relative to the action, of a step that may be called converged. At the paper's tolerance Algorithm 1
+# leaves up to 0.42 in its figures, where data pull hard on a density that hardly moves; its mean is below 0.2.
+MOST_MISSING = 0.5
+# The same for a step that another solver could not take.
+FALLBACK_MISSING = 0.05
+# A step that meets the stopping rule and is not certified goes on, with tolerance and radius times this: the rule looks at
+# changes only, and what moves slowly, or not at all, changes little.
 _TIGHTER = 1.0 / 3.0
+# Nodes times artificial levels times iterations of a fallback at most: 10 to 20 seconds.
+_FALLBACK_WORK = 1_000_000_000
 
 # Sizes that changes are relative to are at least this: dual variables start at 0.
 _LEAST_SIZE = 1e-12
@@ -145,34 +149,47 @@ class PD3O:
         InputError
             If given steps violate ``lambda sigma |AA*| < 1`` or ``lambda < 2 / L``.
         """
+        return self._with_units(problem, warm_start, MOST_MISSING)
+
+    def fallback(self, problem: Problem) -> Step:
+        """The step where another solver has not converged: nearer to the minimiser than the tolerance asks, in bounded time.
+
+        Goes on until gap and leak (:mod:`dajko.solvers.certificate`) are below a share of the action that is ten times
+        smaller than that of :meth:`solve`, and gives up after as many iterations as take 10 to 20 seconds.
+        """
+        nodes = problem.initial.size * (problem.grid.nt + 1)
+        limited = replace(self, max_iterations=min(self.max_iterations, max(_FALLBACK_WORK // nodes, 1)))
+        return limited._with_units(problem, None, FALLBACK_MISSING)
+
+    def _with_units(self, problem: Problem, warm_start: tuple[Path, Dual] | None, missing: float) -> Step:
         try:
             same = dimensionless(problem)
         except ArithmeticError as reason:
             message = f"pd3o, 0 iterations: {reason}"
             return Step(problem.at_rest, Status.FAILED, 0, {}, math.nan, message)
-        step = self._solve_dimensionless(same.problem, warm_start)
+        step = self._dimensionless(same.problem, warm_start, missing)
         potential = None if step.potential is None else same.potential_with_units(step.potential)
         return replace(step, path=same.with_units(step.path), potential=potential)
 
-    def _solve_dimensionless(self, problem: Problem, warm_start: tuple[Path, Dual] | None) -> Step:
-        step = self._solve(problem, warm_start)
-        if is_convex(problem) or (step.converged and problem.value(step.path) <= problem.value(problem.at_rest)):
+    def _dimensionless(self, problem: Problem, warm_start: tuple[Path, Dual] | None, missing: float) -> Step:
+        step = self._solve(problem, warm_start, missing)
+        if is_convex(problem) or step.converged:
             return step
         left = self.max_iterations  # of all convex steps together
 
         def solve(density: Array, last: Step | None) -> Step:
             nonlocal left
             limited = replace(self, max_iterations=max(1, left))
-            convex = limited._solve(convex_step(problem, density), warm_start if last is None else last.warm_start)
+            convex = limited._solve(convex_step(problem, density), warm_start if last is None else last.warm_start, missing)
             left -= convex.iterations
             return convex
 
         found = descend(problem, solve, self.tol)
         found = replace(found, iterations=step.iterations + found.iterations)
         found = replace(found, message=f"pd3o did not descend; in its place {found.message}")
-        return refused(found, certificate(problem, found.path, found.potential).shortcoming) if found.converged else found
+        return certified(problem, found, missing)
 
-    def _solve(self, problem: Problem, warm_start: tuple[Path, Dual] | None) -> Step:
+    def _solve(self, problem: Problem, warm_start: tuple[Path, Dual] | None, missing: float) -> Step:
         """Algorithm 1, with the gradient of the interaction taken explicitly, convex or not."""
         grid, steps, objective = problem.grid, self.steps(problem), problem.objective
         if problem.interaction is not None:
@@ -184,8 +201,8 @@ class PD3O:
         if dual.data.size != steps.data.size:
             dual = dual._replace(data=np.zeros(steps.data.size))
         # Energies are relative to at least this. Their zero is that of V, and V has none of its own.
-        least_energy = float(grid.integrate(np.abs(objective.potential) * problem.initial))
-        tol, iterations, shortcoming = self.tol, 0, ""
+        least_energy = max(float(grid.integrate(np.abs(objective.potential) * problem.initial)), _LEAST_SIZE)
+        tighter, iterations = 1.0, 0
         while True:
             done, converged, residuals = _iterate(
                 objective,
@@ -196,9 +213,9 @@ class PD3O:
                 dual,
                 weights(grid),
                 steps,
-                self.constraint_tolerance,
-                tol,
-                max(least_energy, _LEAST_SIZE),
+                self.constraint_tolerance * tighter,
+                self.tol * tighter,
+                least_energy,
                 self.max_iterations - iterations,
             )
             iterations += int(done)
@@ -215,14 +232,11 @@ class PD3O:
             if not (np.isfinite(residuals).all() and np.isfinite(path.density[-1]).all()):
                 return _told(replace(step, status=Status.FAILED))
             step = replace(step, path=projected(path, problem))
-            if step.residual < self.tol and (converged or shortcoming):
-                shortcoming = certificate(problem, step.path, step.potential).shortcoming
-                if not shortcoming:
-                    return _told(replace(step, status=Status.CONVERGED))
-            if iterations >= self.max_iterations or not converged:
-                return refused(step, shortcoming) if shortcoming else _told(step)
-            # What moves slowly meets the stopping rule early.
-            tol *= _TIGHTER
+            if step.residual < self.tol:
+                step = certified(problem, replace(step, status=Status.CONVERGED), missing)
+            if step.converged or not converged or iterations >= self.max_iterations:
+                return _told(step)
+            tighter *= _TIGHTER
 
     def steps(self, problem: Problem) -> Steps:
         """The step sizes that a solve of ``problem`` uses.
@@ -267,8 +281,9 @@ class PD3O:
 
 
 def _told(step: Step) -> Step:
-    """The step with its status in its message."""
-    return replace(step, message=f"{step.message}: {step.status.message}")
+    """The step with its status in its message, unless a certificate has said more."""
+    told = step.message.endswith(step.status.message)
+    return step if told else replace(step, message=f"{step.message}: {step.status.message}")
 
 
 def _potential(dual: Dual, w: Weights) -> Array:
@@ -321,7 +336,7 @@ def _iterate(
 ) -> tuple[int, bool, Array]:
     """Algorithm 1, with ``rho``, ``m`` and ``dual`` as start and result."""
     nt, n = rho.shape[0] - 1, rho.shape[1]
-    total_mass, size_initial = np.sum(w.wx * initial), math.sqrt(np.sum(w.wx * initial**2))
+    total_mass = np.sum(w.wx * initial)
     lam, sigma = steps.primal, steps.dual
     weight = tau / w.metric[nt]
     data_explicit, with_internal = steps.data.size == 0, steps.internal_explicit
@@ -398,13 +413,6 @@ def _iterate(
         change_energy = abs(new_energy - energy) / max(abs(energy), least_energy)
         energy = new_energy
         converged = max(change_primal, change_dual, change_energy) < tol
-        if converged:
-            apply(rho, m, initial, total_mass, w, next_dual)
-            off = violations(next_dual, w)
-            converged = (
-                off[2] <= _MOST_VIOLATION * total_mass + delta
-                and max(off[0], off[3]) <= _MOST_VIOLATION * size_initial + delta
-            )
         if not math.isfinite(primal_change + dual_change + energy):
             break
 
