@@ -21,13 +21,16 @@ from functools import lru_cache
 
 import numpy as np
 
-from dajko.energy import NO_INTERNAL_ENERGY, Energy
+from dajko.energy import LEAST_SMOOTH_EXPONENT, NO_INTERNAL_ENERGY, Energy
 from dajko.grid import Array, Grid
 from dajko.interaction import GridInteraction
 from dajko.observation import DataTerm, Row, at_fixed_mass
 from dajko.solvers.problem import Path, Problem
 
 HALF_LENGTH, MASS, TAU = 0.7, 2.0, 5e-4
+# Without a bounded second derivative of U at 0, which the paper's step size was not chosen for: an error that is 5 times
+# smaller, for the heat equation and chemotaxis, at the same tolerance and as many iterations.
+SINGULAR_MASS = 0.5
 
 # Bits of a unit of mass. Masses that differ by rounding have the same unit, and so the same interaction, whose eigenvalues
 # are kept.
@@ -83,7 +86,7 @@ def dimensionless(problem: Problem) -> Dimensionless:
     grid, initial = _unit_grid(given), problem.initial
     length = 0.5 * (given.right - given.left) / HALF_LENGTH
     total = float(given.integrate(initial))
-    mass = _rounded(total / MASS)
+    mass = _rounded(total / (MASS if exponent >= LEAST_SMOOTH_EXPONENT else SINGULAR_MASS))
     with np.errstate(all="ignore"):
         if exponent == NO_INTERNAL_ENERGY:
             energy = mass * length * length / problem.tau * TAU

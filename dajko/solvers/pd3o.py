@@ -33,7 +33,7 @@ import numpy as np
 
 from dajko._numba import kernel
 from dajko.checks import number, shown, whole_number
-from dajko.energy import internal_curvature
+from dajko.energy import LEAST_SMOOTH_EXPONENT, internal_curvature
 from dajko.errors import InputError
 from dajko.grid import Array
 from dajko.observation import add_gradient, observe
@@ -74,9 +74,6 @@ _FALLBACK_WORK = 1_000_000_000
 # Sizes that changes are relative to are at least this: dual variables start at 0.
 _LEAST_SIZE = 1e-12
 
-# A power of the density with an exponent below this has an unbounded second derivative at 0.
-_LEAST_SMOOTH_EXPONENT = 2.0
-
 _RESIDUALS = ("change_primal", "change_dual", "change_energy", "continuity", "boundary", "mass", "initial")
 
 
@@ -93,11 +90,15 @@ class Steps(NamedTuple):
 class PD3O:
     """Solver options of Algorithm 1.
 
+    Steps, radius and tolerance are those of the problem without units (:mod:`dajko.solvers.dimensionless`): of densities of
+    mass 2 on (-0.7, 0.7), as in the paper's section 5.1, wherever and however large the given one is. What is called converged
+    is certified besides (:mod:`dajko.solvers.certificate`): iterates that meet the stopping rule and are not near enough to
+    the minimiser go on.
+
     Parameters
     ----------
     tol : float
-        The paper's stopping rule: bound on the relative change of u, phi and E in one iteration. Iterates that are far from
-        satisfying the constraints do not count as converged.
+        The paper's stopping rule: bound on the relative change of u, phi and E in one iteration.
     max_iterations : int
         Where a step has to be taken in convex steps, these have so many iterations in all.
     primal_step : float or None
@@ -247,7 +248,7 @@ class PD3O:
             If given steps violate ``lambda sigma |AA*| < 1`` or ``lambda < 2 / L``.
         """
         norm = operator_norm(problem.grid)
-        internal_explicit = problem.energy.exponent >= _LEAST_SMOOTH_EXPONENT
+        internal_explicit = problem.energy.exponent >= LEAST_SMOOTH_EXPONENT
         internal, data = lipschitz_bounds(problem)
         model = internal if internal_explicit else 0.0
         if problem.interaction is not None:
