@@ -33,8 +33,10 @@ from dajko.solvers.problem import Path, Problem, Status, Step
 MOST_MASS_CHANGE = 1e-8
 # Velocities below this share of (range of dE/du) / length count as rest, and the range as at most ...
 _SLOW = 0.1
-# ... what moves the density by this share of the length in one step.
-_FARTHEST = 0.1
+# ... what moves the density by this share of the length in one step. Less than the least share is rest in any case.
+_FARTHEST, _LEAST = 0.1, 1e-7
+# Objectives that differ by less than this share are the same.
+_ROUNDING = 1e-14
 
 
 class Certificate(NamedTuple):
@@ -61,12 +63,12 @@ class Certificate(NamedTuple):
 
     def shortcoming(self, missing: float) -> str:
         """What is wrong, for people; empty where gap and leak are at most this share of the action and all else is right."""
-        if not all(map(math.isfinite, self)):
-            return "no bound on its objective was found"
         if self.mass > MOST_MASS_CHANGE:
             return f"the mass changed by {self.mass:.1e} of itself"
         if self.least < 0.0:
             return "the density is negative somewhere"
+        if not all(map(math.isfinite, self)):
+            return "no bound on its objective was found"
         for name, value in (
             ("the objective may be above the least one by", self.gap),
             ("violating the continuity equation lowered the objective by", abs(self.leak)),
@@ -115,13 +117,14 @@ def certificate(problem: Problem, path: Path, potential: Array | None = None) ->
         moved = objective - problem.tau * problem.combined_energy(u)
         length = grid.right - grid.left
         slow = _SLOW * min(problem.tau * _range(problem, u, bound.variation) / length, _FARTHEST * length)
+        rest = 0.5 * total * max(slow, _LEAST * length) ** 2 + _ROUNDING * abs(objective)
         return Certificate(
             mass=mass,
             least=float(path.density.min()) / largest,
             gap=float(objective + leak - bound.value),
             leak=float(leak),
             above_rest=float(objective + leak - problem.value(problem.at_rest)),
-            action=float(moved + 0.5 * total * slow**2),
+            action=float(moved + rest),
         )
 
 

@@ -91,9 +91,9 @@ class PD3O:
     """Solver options of Algorithm 1.
 
     Steps, radius and tolerance are those of the problem without units (:mod:`dajko.solvers.dimensionless`): of densities of
-    mass 2 on (-0.7, 0.7), as in the paper's section 5.1, wherever and however large the given one is. What is called converged
-    is certified besides (:mod:`dajko.solvers.certificate`): iterates that meet the stopping rule and are not near enough to
-    the minimiser go on.
+    mass 2 on (-0.7, 0.7), as in the paper's section 5.1, wherever and however large the given one is. What is called
+    converged is certified besides (:mod:`dajko.solvers.certificate`): iterates that meet the stopping rule and are not near
+    enough to the minimiser go on.
 
     Parameters
     ----------
