@@ -58,7 +58,7 @@ def test_what_has_not_moved_or_only_half_the_way_has_none(name):
     assert certified(problem, claimed(problem.at_rest), MOST_MISSING).status == Status.NOT_CONVERGED
     for share in (0.01, 0.2, 0.5):
         half = Path((1 - share) * problem.at_rest.density + share * path.density, share * path.flux)
-        assert "may be above the least one" in certificate(problem, half).shortcoming(FALLBACK_MISSING)
+        assert "may be above the least one" in certificate(problem, half).shortcoming(MOST_MISSING)
     # The final density without the fluxes that lead to it.
     jumped = projected(Path(path.density, np.zeros_like(path.flux)), problem)
     assert certificate(problem, jumped).shortcoming(MOST_MISSING)
