@@ -31,7 +31,7 @@ from dajko.solvers.problem import Path, Problem, Status, Step
 
 # Largest relative change of the mass, of all nodes, and of the even and the odd ones.
 MOST_MASS_CHANGE = 1e-8
-# The leak of an iterate that is near the minimiser may be larger than its gap: of first order in the distance, not of second.
+# The leak of an iterate near the minimiser may be larger than its gap: of first order in the distance, not of second.
 _LEAK = 2.5
 # Velocities below this share of (range of dE/du) / length count as rest, and the range as at most ...
 _SLOW = 0.1
