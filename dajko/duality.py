@@ -29,7 +29,7 @@ import numpy as np
 from dajko._numba import kernel
 from dajko.energy import NO_INTERNAL_ENERGY, internal_conjugate, internal_slope
 from dajko.grid import Array, Grid
-from dajko.observation import LINEAR, MEAN, VARIANCE
+from dajko.observation import at_fixed_mass
 from dajko.solvers.majorize import is_convex
 from dajko.solvers.problem import Path, Problem
 
@@ -61,12 +61,15 @@ class DualBound:
         The first variation of E at the density less ``U'``: potential, interaction, and data with these multipliers.
     certified : bool
         Whether it bounds the step itself; otherwise the convex step that majorises it at the density.
+    potential : array of shape (nt, nx + 1)
+        The admissible potential that gives it; of zeros where none does.
     """
 
     value: float
     multipliers: Array
     variation: Array
     certified: bool
+    potential: Array
 
 
 def velocity(potential: Array, grid: Grid) -> Array:
@@ -197,19 +200,20 @@ def dual_bound(problem: Problem, path: Path, potential: Array | None = None) -> 
         Multipliers of the continuity equation, admissible or not. Potentials made from the path alone are tried besides.
     """
     grid, tangent = problem.grid, _Tangent(problem, path.density[-1])
-    best, z, value, most = np.empty(0), tangent.starts(np.zeros(grid.nx + 1))[0], -np.inf, -np.inf
+    z, value, most = tangent.starts(np.zeros(grid.nx + 1))[0], -np.inf, -np.inf
+    best, admissible = np.empty(0), np.zeros((grid.nt, grid.nx + 1))
     for phi in _candidates(potential, path, problem):
         p = -final_potential(phi, grid) / problem.tau - tangent.potential
         transported = float(grid.integrate(phi[0] * problem.initial)) / problem.tau
         for start in tangent.starts(p):
             found = tangent.value(p, start)[0] - transported
             if found > most:
-                best, z, value, most = p, start, transported, found
+                best, z, value, most, admissible = p, start, transported, found, phi
     if most > -np.inf:
         z, most = tangent.largest(best, z)
         most -= value
     certified = is_convex(problem) and float(tangent.square @ z[2:]) <= 0.0
-    return DualBound(problem.tau * most, z[2:], tangent.potential + z[2:] @ tangent.rows, certified)
+    return DualBound(problem.tau * most, z[2:], tangent.potential + z[2:] @ tangent.rows, certified, admissible)
 
 
 class _Tangent:
@@ -231,17 +235,13 @@ class _Tangent:
             self.potential = self.potential + interaction.potential(mass) + field
             self.base = -0.5 * float(grid.integrate(density * field))
         # B_i = row_i . u - square_i b^2 with b the first moment, exact for densities of this mass.
-        kind, first = objective.operator.kind, float(grid.integrate(grid.x * density))
-        rows, self.square = objective.operator.footprint.copy(), np.zeros(kind.size)
-        for i in np.flatnonzero(kind != LINEAR):
-            if kind[i] == MEAN:
-                rows[i] = grid.x / mass
-            else:
-                rows[i] = grid.x**2 if kind[i] == VARIANCE else grid.x**2 / mass
-                self.square[i] = 2.0 - mass if kind[i] == VARIANCE else 1.0 / mass**2
-        self.rows = rows - 2.0 * first * self.square[:, None] * grid.x
-        self.offset = self.square * first**2 - objective.data
-        self.theta = 1.0 / objective.inverse_theta if kind.size else 1.0
+        found = at_fixed_mass(() if problem.data is None else problem.data.observations, grid, mass)
+        used = objective.data.size  # none of them where theta is infinite
+        x, self.square = grid.x - 0.5 * (grid.left + grid.right), found.squares[:used]
+        first = float(grid.integrate(x * density))
+        self.rows = found.rows[:used] - 2.0 * first * self.square[:, None] * x
+        self.offset = self.square * first**2 + found.offsets[:used] - objective.data
+        self.theta = 1.0 / objective.inverse_theta if used else 1.0
         self.columns = np.vstack([1 - odd, odd, self.rows]).astype(np.float64)
         self.linear = np.concatenate([-self.masses, self.offset])
         with np.errstate(divide="ignore"):

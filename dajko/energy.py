@@ -29,6 +29,8 @@ from dajko.interaction import GridInteraction, Interaction, checked_interaction,
 
 NO_INTERNAL_ENERGY = 0.0
 ENTROPY_EXPONENT = 1.0
+# A power of the density with an exponent below this has an unbounded second derivative at 0.
+LEAST_SMOOTH_EXPONENT = 2.0
 # Powers beyond this are so steep that a Newton step may meet a slope of any size; solvers take care of them.
 STIFF_EXPONENT = 4.0
 

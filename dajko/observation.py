@@ -28,7 +28,7 @@ from dajko.errors import InputError
 from dajko.grid import Array, Grid, checked_grid
 from dajko.quadrature import weighted_product
 
-LINEAR, VARIANCE, MEAN, SPREAD = range(4)
+LINEAR, VARIANCE, MEAN, SPREAD, QUADRATIC = range(5)
 
 
 class Observation(ABC):
@@ -205,6 +205,29 @@ class IntervalMasses(_Magnitude):
         return np.asarray(np.maximum(common, 0.0) / grid.wx)
 
 
+@dataclass(frozen=True, eq=False)
+class Row(_Magnitude):
+    """One number ``sum_j wx_j f_j u_j - square (int x u)^2``: what any observation here is for densities of one mass.
+
+    Parameters
+    ----------
+    footprint : array of shape (nx + 1,)
+        f at the nodes of the only grid that it is for.
+    square : float
+    """
+
+    footprint: Array
+    square: float = 0.0
+    name: ClassVar[str] = "row"
+
+    @property
+    def kind(self) -> int:  # type: ignore[override]
+        return LINEAR if self.square == 0.0 else QUADRATIC
+
+    def footprints(self, grid: Grid) -> Array:
+        return self.footprint[None, :]
+
+
 NAMED: dict[str, type[Observation]] = {cls.name: cls for cls in (Mass, Expectation, Variance, Mean, Spread)}
 
 
@@ -248,6 +271,7 @@ class Operator(NamedTuple):
     footprint: Array  # (numbers, nx + 1)
     x: Array  # (nx + 1,)
     wx: Array  # (nx + 1,)
+    square: Array  # (numbers,), of the kind QUADRATIC
 
 
 def operator(observations: Iterable[str | Observation], grid: Grid) -> Operator:
@@ -255,12 +279,50 @@ def operator(observations: Iterable[str | Observation], grid: Grid) -> Operator:
     objects = [as_observation(o) for o in observations]
     kinds = [o.kind for o in objects for _ in o.labels]
     footprints = [o.footprints(grid) for o in objects] or [np.zeros((0, grid.nx + 1))]
-    return Operator(np.array(kinds, dtype=np.int64), np.concatenate(footprints), grid.x, grid.wx)
+    squares = [o.square if isinstance(o, Row) else 0.0 for o in objects for _ in o.labels]
+    return Operator(np.array(kinds, dtype=np.int64), np.concatenate(footprints), grid.x, grid.wx, np.array(squares))
 
 
 def labels(observations: Iterable[str | Observation]) -> list[str]:
     """The name of each measured number, in the order of the operator."""
     return [label for o in observations for label in as_observation(o).labels]
+
+
+class FixedMass(NamedTuple):
+    """Observations of densities of one mass: ``B_i(u) = rows_i . u - squares_i b^2 + offsets_i``, ``b = int (x - c) u``.
+
+    The centre c is that of the grid, so that nothing cancels however far the grid is from the origin.
+    """
+
+    rows: Array  # (numbers, nx + 1)
+    squares: Array  # (numbers,)
+    offsets: Array  # (numbers,)
+
+
+def at_fixed_mass(observations: Iterable[str | Observation], grid: Grid, mass: float) -> FixedMass:
+    """What observations are for densities of one mass."""
+    center = 0.5 * (grid.left + grid.right)
+    x, rows, squares, offsets = grid.x - center, [np.zeros((0, grid.nx + 1))], [], []
+    for observation in map(as_observation, observations):
+        row, square, offset = observation.footprints(grid), 0.0, 0.0
+        if isinstance(observation, Expectation):
+            row, offset = x[None], center * mass
+        elif isinstance(observation, Mean):
+            row, offset = x[None] / mass, center
+        elif isinstance(observation, Spread):
+            row, square = x[None] ** 2 / mass, 1.0 / mass**2
+        elif isinstance(observation, Variance):
+            # (5.7) is int x^2 u - (2 - M) B1^2, with B1 = b + c M.
+            far = center * (1.0 - mass) ** 2
+            row, square, offset = x[None] * (x + 2.0 * far), 2.0 - mass, center * far * mass
+        elif isinstance(observation, Row) and observation.square != 0.0:
+            shift = center * mass
+            square = observation.square
+            row, offset = row - 2.0 * square * shift * x, -square * shift**2
+        rows.append(row)
+        squares += [square] * len(row)
+        offsets += [offset] * len(row)
+    return FixedMass(np.concatenate(rows), np.array(squares), np.array(offsets))
 
 
 @sum_kernel
@@ -294,6 +356,8 @@ def observe(op: Operator, u: Array, out: Array) -> None:
             out[i] = central + mass * (first / mass - first) ** 2
         elif op.kind[i] == MEAN:
             out[i] = first / mass
+        elif op.kind[i] == QUADRATIC:
+            out[i] = weighted_product(op.wx, op.footprint[i], u) - op.square[i] * first * first
         else:
             out[i] = central / mass
 
@@ -323,6 +387,11 @@ def add_gradient(op: Operator, u: Array, factor: Array, out: Array) -> None:
             # (x - mean) / M
             constant -= f * mean / mass
             linear += f / mass
+        elif op.kind[i] == QUADRATIC:
+            footprint = op.footprint[i]
+            for j in range(u.size):
+                out[j] += f * footprint[j]
+            linear -= 2.0 * f * op.square[i] * first
         else:
             # ((x - mean)^2 - spread) / M
             constant += f * (mean * mean - central / mass) / mass
@@ -357,6 +426,8 @@ def add_hessian_product(op: Operator, u: Array, factor: Array, h: Array, out: Ar
             constant += f * (2.0 * mean * d_mean - d_spread - (mean * mean - spread) * d_mass / mass) / mass
             linear += f * (-2.0 * d_mean + 2.0 * mean * d_mass / mass) / mass
             quadratic -= f * d_mass / mass**2
+        elif op.kind[i] == QUADRATIC:
+            linear -= 2.0 * f * op.square[i] * d_first
     for j in range(u.size):
         out[j] += constant + op.x[j] * (linear + op.x[j] * quadratic)
 

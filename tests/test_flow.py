@@ -28,6 +28,7 @@ from dajko import (
 from dajko.distance import l1
 from dajko.flow import steps_in_time, trajectory
 from dajko.solvers import Path, Problem, Step, as_solver, solve
+from dajko.solvers.dimensionless import dimensionless
 
 TAU = 5e-4
 PME = Energy(PorousMedium(2.0))
@@ -364,9 +365,11 @@ def test_bad_input_that_shows_later_ends_the_flow_and_keeps_its_steps():
     """The bound 2 / L of the primal step falls as an attracted density grows: it holds at the start, and not later."""
     grid = Grid(-0.7, 0.7, 10, 2)
     density = Gaussian(std=3.0, mass=7.5)(grid.x)
-    bound = 2.0 / (0.02 * 10 * density.max() ** 8 / grid.wt_metric[-1])  # U = u^10 / 9, so U'' = 10 u^8
+    energy = Energy(PorousMedium(10.0), Quadratic(8.0))
+    first = dimensionless(Problem(density, energy, grid, 0.02)).problem
+    bound = 2.0 / (first.tau * 10 * first.initial.max() ** 8 / grid.wt_metric[-1])  # U = u^10 / 9, so U'' = 10 u^8
     solver = PD3O(tol=1e-3, constraint_tolerance=1e-3, primal_step=0.8 * bound)
-    flow = evolve(density, Energy(PorousMedium(10.0), Quadratic(8.0)), grid, 0.02, 4, solver=solver)
+    flow = evolve(density, energy, grid, 0.02, 4, solver=solver)
     status = flow.status.values.tolist()
     ended = status.index(Status.FAILED)
     assert ended > 1
@@ -375,4 +378,4 @@ def test_bad_input_that_shows_later_ends_the_flow_and_keeps_its_steps():
     (message,) = flow.attrs["messages"]
     assert message.startswith(f"step {ended}: solver.primal_step must be less than 2 / L")
     with pytest.raises(InputError, match="must be less than 2 / L"):
-        evolve(density, Energy(PorousMedium(10.0), Quadratic(8.0)), grid, 0.02, 4, solver=replace(solver, primal_step=bound))
+        evolve(density, energy, grid, 0.02, 4, solver=replace(solver, primal_step=bound))

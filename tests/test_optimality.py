@@ -95,7 +95,7 @@ def test_both_solvers_have_the_same_potential_where_there_is_mass(name):
     weight = grid.wx * case.path
     difference = velocity(ours.potential, grid) - velocity(theirs.potential, grid)
     size = velocity(ours.potential, grid)
-    assert np.sum(weight * difference**2) < 0.02**2 * np.sum(weight * size**2)
+    assert np.sum(weight * difference**2) < 0.03**2 * np.sum(weight * size**2)
 
 
 @pytest.mark.parametrize("name", NAMES)

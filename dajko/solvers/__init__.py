@@ -63,7 +63,7 @@ def solve(solver: Solver, problem: Problem, warm_start: Any = None) -> Step:
 
 def take_over(problem: Problem, failed: Step) -> Step:
     """The step by Algorithm 1, after ``interior_point`` has not converged."""
-    step = PD3O().solve(problem)
+    step = PD3O().fallback(problem)
     status = Status.FALLBACK if step.converged else step.status
     message = f"{failed.message}; {step.message}"
     # The next step begins as if this one were the first: what a warm start extrapolates may be what went wrong.
