@@ -26,6 +26,7 @@ Two parts of E cannot always be taken explicitly, as printed, because L is too l
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple, get_args
 
@@ -239,8 +240,19 @@ class PD3O:
                 return _told(step)
             tighter *= _TIGHTER
 
+    def check_steps(self, problem: Problem) -> None:
+        """Refuse given steps that violate the conditions of :meth:`steps`.
+
+        Raises
+        ------
+        InputError
+            If they do.
+        """
+        with suppress(ArithmeticError):  # the solve answers that
+            self.steps(dimensionless(problem).problem)
+
     def steps(self, problem: Problem) -> Steps:
-        """The step sizes that a solve of ``problem`` uses.
+        """The step sizes that a solve of a problem without units uses.
 
         Raises
         ------

@@ -187,7 +187,7 @@ def _check_steps(config: SolverConfig, problem: Problem, where: str) -> None:
     if not isinstance(config, PD3OConfig) or (config.primal_step is None and config.dual_step is None):
         return
     try:
-        PD3O(**config.model_dump(exclude={"name"})).steps(problem)
+        PD3O(**config.model_dump(exclude={"name"})).check_steps(problem)
     except InputError as error:
         raise InputError(f"{where}: {str(error).replace('solver.', '')}") from None
 

@@ -16,7 +16,8 @@ import xarray as xr
 
 import dajko
 from dajko.errors import InputError
-from dajko.solvers import Status
+from dajko.solvers import Problem, Status
+from dajko.solvers.dimensionless import dimensionless
 from dajko.study.checksums import repair
 from dajko.study.cluster import open_cluster
 from dajko.study.clusters import LocalCluster, SchedulerAddress
@@ -295,13 +296,14 @@ def test_a_truth_that_cannot_be_computed(tmp_path, tiny, address):
 def test_a_step_of_the_solver_that_is_right_at_first_and_too_large_later(tmp_path, tiny, address):
     """What no check before the run can see is a failed member with its reason, and the run goes on."""
     directory = tmp_path / "one"
-    # The bound 2 / L of the primal step falls as an attracted density grows, here by 4 % in the first step, which converges;
-    # it holds at the start.
+    # The bound 2 / L of the primal step falls as an attracted density grows; it holds at the start.
     energy = {"internal": {"kind": "porous_medium", "m": 10.0}, "potential": {"form": "quadratic", "stiffness": 8.0}}
     model = {"energy": energy, "initial": {"profile": "gaussian", "std": 3.0, "mass": 7.5}}
     grid = dajko.Grid(-0.7, 0.7, 10, 2)
     density = dajko.Gaussian(std=3.0, mass=7.5)(grid.x)
-    bound = 2.0 / (0.02 * 10 * density.max() ** 8 / grid.wt_metric[-1])  # U = u^10 / 9, so U'' = 10 u^8
+    believed = dajko.Energy(dajko.PorousMedium(10.0), dajko.Quadratic(8.0))
+    first = dimensionless(Problem(density, believed, grid, 0.02)).problem
+    bound = 2.0 / (first.tau * 10 * first.initial.max() ** 8 / grid.wt_metric[-1])  # U = u^10 / 9, so U'' = 10 u^8
     changes = {
         "model": model,
         "time.tau": 0.02,
