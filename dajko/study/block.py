@@ -16,17 +16,15 @@ from numpy.typing import NDArray
 
 from dajko.solvers import Status
 from dajko.study.cells import CellResult, killed, run_cells
-from dajko.study.code import code_hash
-from dajko.study.columns import planned_values
 from dajko.study.foreign import own
-from dajko.study.identity import id_text
+from dajko.study.identity import id_text, words_of
 from dajko.study.journal import record
-from dajko.study.layout import ALL_VARIABLES, FIELDS, NOT_ASKED
+from dajko.study.layout import ALL_VARIABLES, FIELDS
 from dajko.study.members import known_plan
 from dajko.study.plan import Group, Plan
+from dajko.study.sources import sources
 from dajko.study.space import is_full, reason
 from dajko.study.store import Block, CellStore
-from dajko.study.sweep import dimension_name
 
 
 @dataclass(frozen=True)
@@ -76,17 +74,12 @@ class Work:
     plan: Plan
     groups: tuple[Group | None, ...]  # of the plan, for each group of the store
     order: tuple[NDArray[np.int64], ...]
-    exact: tuple[dict[str, NDArray[np.float64]], ...]  # for each group: columns that are not quite the plan's values
 
     def cell(self, group: int, number: int) -> tuple[int, int]:
         """Point and member of a cell."""
         planned, place = self.groups[group], int(self.order[group][number])
         assert planned is not None
         return planned.points[place // self.plan.members], place % self.plan.members
-
-    def exact_values(self, group: int, number: int) -> dict[str, float]:
-        """Values of a cell that differ from the plan's in a digit that nobody writes: what the store says is what it is."""
-        return {key: float(values[number]) for key, values in self.exact[group].items()}
 
 
 def run_tasks(path: str, digest: str, tasks: Sequence[Task]) -> list[BlockReport | LostTask]:
@@ -133,10 +126,11 @@ def run_block(path: str, digest: str, task: Task) -> BlockReport:
 def compute_cells(path: str, digest: str, task: Task) -> list[tuple[int, CellResult]]:
     """Simulate the cells of a task, and write nothing."""
     known = work_of(path, digest)
+    if known.store.code != sources().code(words_of(known.store.study)):
+        raise RuntimeError(f"the dajko of this worker has other numerical code than the one that made {path}")
     numbers = task.numbers(known.store)
     cells = [known.cell(task.block.group, number) for number in numbers]
-    exact = [known.exact_values(task.block.group, number) for number in numbers]
-    return list(zip(numbers, run_cells(known.plan, cells, known.store.settings[task.setting], exact), strict=True))
+    return list(zip(numbers, run_cells(known.plan, cells, known.store.settings[task.setting]), strict=True))
 
 
 def killed_cell(store: CellStore, task: Task, deaths: int) -> tuple[int, CellResult]:
@@ -169,7 +163,7 @@ def work_of(path: str, digest: str) -> Work:
     Raises
     ------
     RuntimeError
-        If the store belongs to another study now, or was computed by other code.
+        If the store belongs to another study now.
     """
     try:
         found = (Path(path) / "zarr.json").stat()
@@ -183,26 +177,10 @@ def _work_of(path: str, digest: str, _version: tuple[int, int, int]) -> Work:
     store = CellStore(Path(path))
     if store.hash != digest:
         raise RuntimeError(f"{store.path} belongs to another study now")
-    if store.code != code_hash():
-        raise RuntimeError(f"the dajko of this worker has other numerical code than the one that made {path}")
     plan, groups = known_plan(store.study_name, own(store.study, store.path)), range(len(store.groups))
     planned = {plan.shape(group.points[0]).written: group for group in plan.groups}
     found = tuple(planned.get(store.shape(i).written) for i in groups)
-    exact = tuple({} if group is None else _exact_columns(store, i, plan, group) for i, group in enumerate(found))
-    return Work(store, plan, found, tuple(store.order(i) for i in groups), exact)
-
-
-def _exact_columns(store: CellStore, number: int, plan: Plan, group: Group) -> dict[str, NDArray[np.float64]]:
-    """Swept columns of a group whose numbers are not just those of the plan, as those of stores of earlier versions."""
-    order, found = store.order(number), {}
-    asked = np.flatnonzero(order != NOT_ASKED)
-    points = np.asarray(group.points)[order[asked] // plan.members]
-    for key in (key for key in store.parameters if key not in plan.perturbed_keys):
-        array = store.array(number, dimension_name(key))
-        values, expected = np.asarray(array[...]), planned_values(plan, points, key)
-        if values.dtype.kind == expected.dtype.kind == "f" and not np.array_equal(values[asked], expected):
-            found[key] = values
-    return found
+    return Work(store, plan, found, tuple(store.order(i) for i in groups))
 
 
 def _entry(store: CellStore, task: Task, number: int, result: CellResult) -> dict[str, Any]:

@@ -53,7 +53,6 @@ def run_cells(
     plan: Plan,
     cells: Sequence[tuple[int, int]],
     setting: Mapping[str, Any] | None = None,
-    own: Sequence[Mapping[str, Any]] | None = None,
 ) -> list[CellResult]:
     """Simulate cells, given as points and members.
 
@@ -63,17 +62,15 @@ def run_cells(
     cells : sequence of (int, int)
     setting : mapping from str to object, optional
         Values of dotted keys in place of the study's own.
-    own : sequence of mapping, optional
-        Values of dotted keys of each cell, in place of the point's.
     """
     prefix = f"studies.{plan.name}"
     experiments: list[Experiment | Exception] = []
     known: dict[Any, Experiment | Exception] = {}
-    for (point, member), values in zip(cells, own or [{}] * len(cells), strict=True):
-        key = point, member if plan.perturbed_keys else 0, tuple(values.items())
+    for point, member in cells:
+        key = point, member if plan.perturbed_keys else 0
         if key not in known:
             try:
-                known[key] = build(plan.cell_study(point, member, {**values, **(setting or {})}), prefix)
+                known[key] = build(plan.cell_study(point, member, setting), prefix)
             except Exception as error:  # a cell that cannot be computed must not end the study
                 known[key] = error
         experiments.append(known[key])

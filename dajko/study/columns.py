@@ -17,7 +17,8 @@ from dajko.study.layout import CODECS, ID, MEMBER, NOT_ASKED, ORDER, SEED_KEY, f
 from dajko.study.members import label
 from dajko.study.plan import Group, Plan, value_at
 from dajko.study.seeds import noise_key
-from dajko.study.sweep import all_written, dimension_name, section_of
+from dajko.study.sources import Sources
+from dajko.study.sweep import dimension_name, section_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +43,7 @@ class Columns:
     parameters: dict[str, NDArray[Any]]
 
     @staticmethod
-    def planned(plan: Plan, group: Group, code: str, keys: list[str]) -> Columns:
+    def planned(plan: Plan, group: Group, sources: Sources | None, keys: list[str]) -> Columns:
         """The cells of a group of a plan, with the values of some dotted keys."""
         points, parameters = np.asarray(group.points), {}
         member = np.tile(np.arange(plan.members), points.size)
@@ -53,7 +54,7 @@ class Columns:
             else:
                 parameters[key] = np.repeat(planned_values(plan, points, key), plan.members)
         seed_key = np.array([noise_key(m) for m in range(plan.members)])[member]
-        return Columns(cell_ids(plan, group, code), np.arange(member.size), member, seed_key, parameters)
+        return Columns(cell_ids(plan, group, sources), np.arange(member.size), member, seed_key, parameters)
 
     @staticmethod
     def stored(group: zarr.Group, study: StudyConfig, keys: list[str]) -> Columns:
@@ -74,14 +75,8 @@ class Columns:
         return Columns(ids, column(ORDER), column(MEMBER), column(SEED_KEY), parameters)
 
     def extended(self, planned: Columns) -> Columns:
-        """These cells, none of them moved, and after them those of a plan that are not among them.
-
-        A cell that has another id, but the same values as far as a person would write them, is the same cell: it is one of
-        a store that was made when sweeps still had values such as 9.999999999999999e-06, and keeps its numbers.
-        """
+        """These cells, none of them moved, and after them those of a plan that are not among them."""
         _, here, there = np.intersect1d(self.ids, planned.ids, return_indices=True)
-        also_here, also_there = self._of_the_same_values(planned, here, there)
-        here, there = np.concatenate([here, also_here]), np.concatenate([there, also_there])
         order = np.full(self.ids.size, NOT_ASKED, dtype=np.int64)
         order[here] = planned.order[there]
         new = np.setdiff1d(planned.order, order)
@@ -92,21 +87,6 @@ class Columns:
             np.concatenate([self.seed_key, planned.seed_key[new]]),
             {key: _joined(values, planned.parameters[key][new]) for key, values in self.parameters.items()},
         )
-
-    def _of_the_same_values(
-        self, planned: Columns, here: NDArray[np.intp], there: NDArray[np.intp]
-    ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Places of further cells that are the same, here and in a plan; those that are known already are left out."""
-        mine, theirs = np.setdiff1d(np.arange(self.ids.size), here), np.setdiff1d(np.arange(planned.ids.size), there)
-        if not (mine.size and theirs.size):
-            return mine[:0], theirs[:0]
-        codes = pd.factorize(np.concatenate([self.member[mine], planned.member[theirs]]))[0]
-        for key, values in self.parameters.items():
-            both = all_written(_joined(values[mine], planned.parameters[key][theirs]))
-            more = pd.factorize(both if both.dtype.kind in "iuf" else both.astype(object))[0]
-            codes = pd.factorize(codes * (int(more.max()) + 1) + more)[0]
-        _, first, second = np.intersect1d(codes[: mine.size], codes[mine.size :], return_indices=True)
-        return mine[first], theirs[second]
 
     def unasked(self) -> Columns:
         """The same cells, none of which the study asks for."""

@@ -30,7 +30,7 @@ from dajko.study.ingredients import (
 )
 from dajko.study.variation import EnsembleConfig, Values
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 StudyName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=80)]
 

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dajko.errors import InputError
-from dajko.study.code import code_hash
 from dajko.study.columns import Columns
 from dajko.study.layout import ID, MEMBER, NOT_ASKED, ORDER, SEED_KEY, TIME, X
 from dajko.study.plan import Group, Plan, Shape
 from dajko.study.records import write_spare
+from dajko.study.sources import sources
 from dajko.study.store import CellStore
 from dajko.study.sweep import dimension_name
 
@@ -52,7 +52,7 @@ def _mend(store: CellStore, number: int, plan: Plan, group: Group | None) -> lis
     expected: dict[str, NDArray[Any]] = dict(_axes(store.shape(number)))
     asked = np.zeros(0, dtype=np.bool_)
     if group is not None:
-        planned = Columns.planned(plan, group, code_hash(), store.parameters)
+        planned = Columns.planned(plan, group, sources(), store.parameters)
         order = _order(store, number, planned)
         asked = order != NOT_ASKED
         place = order[asked]

@@ -26,6 +26,7 @@ from dajko.study.columns import Columns, categories, coordinate, coordinate_name
 from dajko.study.config import SCHEMA_VERSION, study_hash
 from dajko.study.cost import block_size
 from dajko.study.guard import writing_all_chunks
+from dajko.study.identity import words_of
 from dajko.study.layout import (
     CHECKED,
     CHECKSUM,
@@ -40,6 +41,7 @@ from dajko.study.layout import (
 )
 from dajko.study.plan import Group, Plan, Shape, group_name
 from dajko.study.records import write_spare
+from dajko.study.sources import Sources
 from dajko.study.store import Block, CellStore
 
 # A store whose blocks are so many times smaller than those of a new one gets new blocks.
@@ -55,7 +57,7 @@ class _Part:
     shape: Shape
 
 
-def create(path: Path, plan: Plan, code: str, old: CellStore | None = None) -> None:
+def create(path: Path, plan: Plan, sources: Sources | None, old: CellStore | None = None) -> None:
     """Make a store.
 
     Parameters
@@ -63,8 +65,8 @@ def create(path: Path, plan: Plan, code: str, old: CellStore | None = None) -> N
     path : Path
         Where; nothing may be there.
     plan : Plan
-    code : str
-        Hash of the numerical code that computes the cells.
+    sources : Sources or None
+        The code that computes the cells; None if nobody knows it.
     old : CellStore, optional
         A store that fits the plan. The new store holds all its cells, at the same places.
     """
@@ -77,8 +79,8 @@ def create(path: Path, plan: Plan, code: str, old: CellStore | None = None) -> N
     for name, part in zip(names, parts, strict=True):
         target = root if name == "" else root.create_group(name)
         target.attrs["shape"] = json.dumps(part.shape)
-        _create_group(target, plan, part, code, keys, old)
-    now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+        _create_group(target, plan, part, sources, keys, old)
+    now, words = dt.datetime.now(dt.UTC).isoformat(timespec="seconds"), words_of(plan.study)
     kept = dict(old.root.attrs) if old else {"created": now, "settings": "[{}]", **_provenance()}
     kept.pop("shape", None)  # of the one group that the old store has, which may now be one of several
     line = f"{now} dajko {dajko.__version__}: {'widened' if old else 'created'}"
@@ -89,7 +91,8 @@ def create(path: Path, plan: Plan, code: str, old: CellStore | None = None) -> N
             **description(plan),
             "study": plan.name,
             "study_hash": study_hash(plan.study),
-            "code": code,
+            "code": sources.code(words) if sources else "",
+            "sources": json.dumps(sources.meanings(words) if sources else {}),
             "schema_version": SCHEMA_VERSION,
             "axes": json.dumps([[axis.dimension, *axis.keys] for axis in plan.axes]),
             "parameters": json.dumps(keys),
@@ -121,8 +124,10 @@ def _name(number: int, part: _Part, plan: Plan, old: CellStore | None) -> str:
     return group_name(number, part.shape)
 
 
-def _create_group(target: zarr.Group, plan: Plan, part: _Part, code: str, keys: list[str], old: CellStore | None) -> None:
-    columns = Columns.planned(plan, part.planned, code, keys) if part.planned else None
+def _create_group(
+    target: zarr.Group, plan: Plan, part: _Part, sources: Sources | None, keys: list[str], old: CellStore | None
+) -> None:
+    columns = Columns.planned(plan, part.planned, sources, keys) if part.planned else None
     block = None
     if old is not None and part.old is not None:
         there = Columns.stored(old.groups[part.old], old.study, keys)
@@ -204,9 +209,9 @@ def _take_over(old: CellStore, group: int, target: zarr.Group, name: str) -> Non
         source, goal = (Path(a.store.root) / a.path / "c" for a in (array, new))  # type: ignore[attr-defined]
         # What a writer that was killed has left behind ends in .partial.
         for file in (f for f in source.rglob("*") if f.is_file() and f.suffix != ".partial"):
-            link = goal / file.relative_to(source)
-            link.parent.mkdir(parents=True, exist_ok=True)
-            _link(file, link)
+            place = goal / file.relative_to(source)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            link(file, place)
         return
     with writing_all_chunks():
         new = target[name]
@@ -229,11 +234,12 @@ def _take_over_checksums(old: CellStore, group: int, target: zarr.Group) -> None
             new[block.start : block.stop] = old.sums(block, str(new.attrs[CHECKED]).split())
 
 
-def _link(file: Path, link: Path) -> None:
+def link(file: str | Path, place: str | Path) -> None:
+    """Make a file appear at another place too: by a link, or by a copy on a file system that has none."""
     try:
-        link.hardlink_to(file)
-    except OSError:  # a file system without links
-        shutil.copy2(file, link)
+        Path(place).hardlink_to(file)
+    except OSError:
+        shutil.copy2(file, place)
 
 
 def _provenance() -> dict[str, Any]:

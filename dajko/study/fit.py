@@ -14,7 +14,7 @@ from dajko.study.store import CellStore
 _WIDENED = (*NOT_COMPUTED, "sweep", "zip", "limits", "ensemble.members")
 
 
-def differences(store: CellStore, plan: Plan, code: str) -> list[str]:
+def differences(store: CellStore, plan: Plan) -> list[str]:
     """What keeps a store from taking up the cells of a plan, one clause for each key; empty if nothing does.
 
     A key that the store or the study sweeps may have any value: its values are part of what a cell is.
@@ -32,9 +32,6 @@ def differences(store: CellStore, plan: Plan, code: str) -> list[str]:
         for other in store.parameters
         if key != other and (_within(key, other) or _within(other, key))
     ]
-    if store.code != code:
-        has = f"code {store.code[:12]}" if store.code else "code that it does not name"
-        found.append(f"code: the store was computed by {has}, this dajko has code {code[:12]}")
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ from dajko.errors import InputError
 from dajko.study.checksums import repair
 from dajko.study.condition import condition
 from dajko.study.config import SCHEMA_VERSION, StudyConfig
-from dajko.study.create import create, create_checksums
+from dajko.study.create import create, create_checksums, link
 from dajko.study.files import refuse_links
 from dajko.study.guard import SoundStore
 from dajko.study.identity import id_text
@@ -47,6 +48,7 @@ def migrate_study(directory: Path) -> tuple[int, int, bool]:
     if version not in MIGRATIONS:
         check_version(directory / CELLS, version)
     with alone(directory):
+        refuse_links(directory)
         source, made = directory / CELLS, []
         for step in range(version, SCHEMA_VERSION):
             made.append(directory / f".{CELLS}.version-{step + 1}")
@@ -95,7 +97,7 @@ def _from_1(source: Path, target: Path) -> None:
     except ValueError:
         raise InputError(f"{source}: its configuration is none that this dajko understands") from None
     plan = make_plan(str(attributes["study"]), study)
-    create(target, plan, code="")
+    create(target, plan, None)
     new = CellStore(target)
     for number, planned in enumerate(plan.groups):
         group = old[planned.name] if planned.name else old
@@ -106,6 +108,17 @@ def _from_1(source: Path, target: Path) -> None:
             new.write(block, {**values, "setting": np.zeros(block.stop - block.start)})
     kept = ("created", "python_version", "package_versions", "git_commit", "git_dirty")
     new.describe({k: attributes[k] for k in kept if k in attributes})
+
+
+def _from_2(source: Path, target: Path) -> None:
+    """Version 3 says which definitions have computed a cell; version 2 had one hash of all code.
+
+    The cells keep their numbers, ids and checksums. No study has these ids today, so a run computes the cells anew.
+    """
+    shutil.copytree(source, target, copy_function=link)  # what is written anew takes the place of its link
+    root = zarr.open_group(target, mode="r+", zarr_format=3, use_consolidated=False)
+    root.attrs.update({"schema_version": 3, "code": "", "sources": "{}"})
+    write_spare(target, json.loads(str(root.attrs["groups"])))
 
 
 def _name_failures(store: CellStore) -> None:
@@ -119,4 +132,4 @@ def _name_failures(store: CellStore) -> None:
     record(store.path.parent, named)
 
 
-MIGRATIONS: dict[int, Callable[[Path, Path], None]] = {1: _from_1}
+MIGRATIONS: dict[int, Callable[[Path, Path], None]] = {1: _from_1, 2: _from_2}

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from dajko.errors import InputError
-from dajko.study.code import code_hash
 from dajko.study.config import SCHEMA_VERSION, study_hash
 from dajko.study.create import create, description
 from dajko.study.fit import differences
 from dajko.study.guard import DamagedError
+from dajko.study.identity import words_of
 from dajko.study.layout import CELLS, FAILURES, MANIFEST, NEW, SLABS, SUMMARY
 from dajko.study.plan import Plan
+from dajko.study.sources import sources
 from dajko.study.space import is_full, no_space, reason
 from dajko.study.store import CellStore, cells_path, check_version, read_attributes
 
@@ -65,7 +66,7 @@ def inspect(directory: Path, plan: Plan, recompute: bool = False) -> CellStore |
             return None
     check_version(cells, attributes["schema_version"])
     store = CellStore(cells)
-    found = differences(store, plan, code_hash())
+    found = differences(store, plan)
     if found:
         lines = [f"{directory}: does not fit the study: {difference}" for difference in found]
         choices = "undo the change, give the study another name, or say --recompute to compute it anew and keep this store"
@@ -91,7 +92,7 @@ def prepare(directory: Path, plan: Plan, recompute: bool = False) -> CellStore:
     InputError
         If the directory cannot be written, holds another study or something else, or a store that does not fit.
     """
-    store, code = inspect(directory, plan, recompute), code_hash()
+    store = inspect(directory, plan, recompute)
     try:
         directory.mkdir(parents=True, exist_ok=True)
         _recover(directory)
@@ -101,13 +102,13 @@ def prepare(directory: Path, plan: Plan, recompute: bool = False) -> CellStore:
             again = recompute and store is not None  # the study itself anew, not one that was there before
             earlier = None if again else _earlier(directory, plan)
             if earlier is None:
-                create(directory / NEW, plan, code)
+                create(directory / NEW, plan, sources())
                 cells_path(directory)
             else:
                 _move(earlier, directory)
                 earlier.rmdir()
-        elif store is not None and store.hash != study_hash(plan.study):
-            create(directory / NEW, plan, code, CellStore(directory / CELLS))
+        elif store is not None and not is_current(store, plan):
+            create(directory / NEW, plan, sources(), CellStore(directory / CELLS))
             _replace(directory)
         store = CellStore(directory / CELLS)
         # What is shown may have changed, without a cell being computed again.
@@ -119,6 +120,11 @@ def prepare(directory: Path, plan: Plan, recompute: bool = False) -> CellStore:
             raise no_space(directory, reason(error)) from None
         raise InputError(f"{directory}: cannot be written: {error.strerror or error}") from None
     return store
+
+
+def is_current(store: CellStore, plan: Plan) -> bool:
+    """Whether a store that fits a plan holds just its cells, as this code computes them."""
+    return store.hash == study_hash(plan.study) and store.code == sources().code(words_of(plan.study))
 
 
 def _replace(directory: Path) -> None:
@@ -158,7 +164,8 @@ def place_aside(directory: Path, name: str) -> Path:
 
 def _is_exact(attributes: dict[str, Any], plan: Plan) -> bool:
     """Whether a store holds just the cells of a plan."""
-    expected = {"study": plan.name, "study_hash": study_hash(plan.study), "code": code_hash()}
+    code = sources().code(words_of(plan.study))
+    expected = {"study": plan.name, "study_hash": study_hash(plan.study), "code": code}
     return all(attributes.get(k) == v for k, v in {**expected, "schema_version": SCHEMA_VERSION}.items())
 
 

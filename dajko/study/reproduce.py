@@ -18,11 +18,12 @@ from dajko.flow import Flow, steps_in_time
 from dajko.solvers import Status, Step, as_solver
 from dajko.study.block import fitted, work_of
 from dajko.study.cells import run_cells
-from dajko.study.code import code_hash
 from dajko.study.experiment import Experiment, build
-from dajko.study.identity import id_text
+from dajko.study.identity import cell_ids, id_text
 from dajko.study.layout import NOT_ASKED, NOT_REPRODUCIBLE
+from dajko.study.plan import Group
 from dajko.study.seeds import noise_key
+from dajko.study.sources import sources
 from dajko.study.store import CellStore, cells_path
 
 # Not a result of computing the cell.
@@ -44,7 +45,7 @@ class Reproduction:
     setting : dict
         Keys of the solver that were not the study's own.
     same_code : bool
-        Whether the numerical code is that of the store.
+        Whether the code that decides its numbers is that which computed the stored cell.
     stored, status : str
         How the stored cell ended, and how this one did.
     message : str
@@ -108,6 +109,7 @@ def reproduce_cell(results: str | Path, cell: str) -> Reproduction:
         )
     known = work_of(str(store.path), store.hash)
     point, member = known.cell(group, number)
+    now = int(cell_ids(known.plan, Group("", (point,)), sources())[member])
     names = store.variables(group)
     stored = {name: store.rows(group, name, np.array([number]))[0] for name in names}
     context = multiprocessing.get_context("spawn")
@@ -126,7 +128,7 @@ def reproduce_cell(results: str | Path, cell: str) -> Reproduction:
         seed=known.plan.study.ensemble.seed,
         seed_key=noise_key(member),
         setting=store.settings[int(stored["setting"])],
-        same_code=store.code == code_hash(),
+        same_code=now == int(store.known_ids(group)[number]),
         stored=Status(int(stored["status"])).name.lower(),
         status=Status(int(row["status"])).name.lower(),
         message=again["message"],
@@ -159,11 +161,10 @@ def _run(path: str, group: int, number: int) -> dict[str, Any]:
     known = work_of(path, store.hash)
     point, member = known.cell(group, number)
     setting = store.settings[int(np.asarray(store.array(group, "setting")[number]))]
-    exact = known.exact_values(group, number)
-    (result,) = run_cells(known.plan, [(point, member)], setting, [exact])
+    (result,) = run_cells(known.plan, [(point, member)], setting)
     found: dict[str, Any] = {"row": result.row, "message": result.message, "steps": []}
     if "step_status" in result.row:
-        experiment = build(known.plan.cell_study(point, member, {**exact, **setting}), f"studies.{known.plan.name}")
+        experiment = build(known.plan.cell_study(point, member, setting), f"studies.{known.plan.name}")
         found |= _diagnose(experiment, known.plan.noise_generator(member))
     return found
 

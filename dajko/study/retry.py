@@ -14,13 +14,14 @@ from dajko.solvers import Status
 from dajko.study.block import Task, work_of
 from dajko.study.checksums import all_blocks, repair
 from dajko.study.clusters import ClusterConfig
-from dajko.study.code import code_hash
 from dajko.study.experiment import check
 from dajko.study.files import refuse_links
+from dajko.study.identity import words_of
 from dajko.study.layout import NOT_ASKED
 from dajko.study.locks import alone
 from dajko.study.parse import parse_value
 from dajko.study.run import StudyReport, compute
+from dajko.study.sources import sources
 from dajko.study.space import enough_space
 from dajko.study.store import CellStore, cells_path
 
@@ -65,8 +66,8 @@ def retry_study(
     """
     directory, chosen = Path(results).absolute(), dict(setting or {})
     store = CellStore(cells_path(directory))
-    if store.code != code_hash():
-        raise InputError(f"{directory}: was computed by other numerical code than this; run the study with --recompute")
+    if store.code != sources().code(words_of(store.study)):
+        raise InputError(f"{directory}: was computed by other code than this; `dajko run` computes again what has changed")
     for key in chosen:
         if not any(key == solver or key.startswith(f"{solver}.") for solver in _SOLVERS):
             raise InputError(f"{key}: a retry sets keys of solver or truth.solver only; anything else makes other cells")

@@ -22,7 +22,7 @@ from dajko.study.checked import check_plan
 from dajko.study.checksums import Damage, all_blocks, repair
 from dajko.study.cluster import open_cluster
 from dajko.study.clusters import ClusterConfig, LocalCluster, SchedulerAddress, SlurmCluster
-from dajko.study.config import StudyConfig, study_hash
+from dajko.study.config import StudyConfig
 from dajko.study.coordinates import mend_coordinates
 from dajko.study.dispatch import connected, silent_client
 from dajko.study.dispatch import results as results_of
@@ -31,9 +31,10 @@ from dajko.study.labelled import clear_leftovers, summary_is_good, write_summary
 from dajko.study.layout import FAILURES, MANIFEST, PERFORMANCE, SUMMARY
 from dajko.study.locks import entrance, holders, writing
 from dajko.study.members import Plan, make_plan
+from dajko.study.outdated import outdated
 from dajko.study.parse import parse, plain
 from dajko.study.performance import dashboard, measured
-from dajko.study.prepare import inspect, prepare
+from dajko.study.prepare import inspect, is_current, prepare
 from dajko.study.progress import StudyProgress, logged
 from dajko.study.space import enough_space
 from dajko.study.store import Block, CellStore, cells_path
@@ -157,12 +158,14 @@ def run_study(
             refuse_links(directory)
             old = _changeable(directory, plan, recompute)
             mended = [] if old is None else list(old.repair().values())
-            broken = repair(old) if old is not None and old.hash != study_hash(config) else []
+            broken = repair(old) if old is not None and not is_current(old, plan) else []
+            changed = None if old is None or recompute else outdated(old)
             store = prepare(directory, plan, recompute)
             mended += mend_coordinates(store, plan)
         broken += repair(store, _slab_blocks(store, slab, config.slabs))
         tasks = [Task(block) for block, _ in _share(store, slab, config.slabs)]
-        return compute(store, tasks, cluster, slab=slab, broken=broken, mended=mended, quiet=quiet)
+        news = [] if changed is None else [f"{changed.sentence} and are computed again"]
+        return compute(store, tasks, cluster, slab=slab, broken=broken, mended=mended, news=news, quiet=quiet)
 
 
 def compute(
@@ -173,6 +176,7 @@ def compute(
     slab: int | None = None,
     broken: Sequence[Damage] = (),
     mended: Sequence[str] = (),
+    news: Sequence[str] = (),
     quiet: bool = False,
 ) -> StudyReport:
     """Compute tasks of a store that this process has locked, and leave what tells of the study in step with it.
@@ -189,6 +193,8 @@ def compute(
         Blocks that have been repaired before, for the log.
     mended : sequence of str
         Sentences about files that were written again, for the log.
+    news : sequence of str
+        Further sentences for the log.
     quiet : bool
         Show no progress.
     """
@@ -201,7 +207,8 @@ def compute(
     if tasks:
         (directory / MANIFEST).unlink(missing_ok=True)
         shutil.rmtree(directory / SUMMARY, ignore_errors=True)
-    total = _compute(store, tasks, (broken, mended), _cluster(cluster), quiet) if tasks or broken or mended else Total()
+    said = [*news, *(f"{sentence}: written again" for sentence in mended), *(_sentence(damage) for damage in broken)]
+    total = _compute(store, tasks, said, _cluster(cluster), quiet) if tasks or said else Total()
     report = StudyReport(
         study=store.study_name,
         study_hash=store.hash,
@@ -268,7 +275,7 @@ def _cluster(given: object) -> ClusterConfig:
 def _changeable(directory: Path, plan: Plan, recompute: bool) -> CellStore | None:
     """The store that is there; refused if it had to be changed while jobs of other slabs write it."""
     store = inspect(directory, plan, recompute)
-    if len(holders(directory)) > 1 and (recompute or (store is not None and store.hash != study_hash(plan.study))):
+    if len(holders(directory)) > 1 and (recompute or (store is not None and not is_current(store, plan))):
         raise InputError(f"{directory}: another run is writing this study as it was; wait for it or stop it")
     return store
 
@@ -287,20 +294,21 @@ def _share(store: CellStore, slab: int | None, slabs: int) -> list[tuple[Block, 
     return [(block, number) for block, number in store.pending_counts() if block in share]
 
 
+def _sentence(damage: Damage) -> str:
+    return f"cells {damage.block.start} to {damage.block.stop - 1}: damaged: {', '.join(damage.variables)}"
+
+
 def _compute(
     store: CellStore,
     tasks: list[Task],
-    repaired: tuple[Sequence[Damage], Sequence[str]],
+    said: Sequence[str],
     config: ClusterConfig,
     quiet: bool,
 ) -> Total:
     total, name = Total(), store.study_name
     with logged(store.path.parent, quiet) as (logger, bar):
-        for sentence in repaired[1]:
-            logger.warning("%s: %s: written again", name, sentence)
-        for damage in repaired[0]:
-            variables, block = ", ".join(damage.variables), damage.block
-            logger.warning("%s: cells %d to %d: damaged: %s", name, block.start, block.stop - 1, variables)
+        for sentence in said:
+            logger.warning("%s: %s", name, sentence)
         if not tasks:
             return total
         number = sum(len(task.numbers(store)) for task in tasks)

@@ -17,6 +17,7 @@ from dajko.study.journal import last_entries
 from dajko.study.labelled import summary_is_good
 from dajko.study.layout import CELLS, NOT_ASKED, SUMMARY
 from dajko.study.locks import holders
+from dajko.study.outdated import outdated
 from dajko.study.progress import duration
 from dajko.study.store import CellStore, cells_path
 
@@ -40,6 +41,8 @@ class StudyState:
         Settings that cells were solved with, other than the study's own: ``setting`` and ``cells``.
     unasked : int
         Cells in the store that the study does not ask for any more.
+    outdated : int
+        Cells that other code has computed, and that the next run computes again.
     damaged : int
         Cells in damaged chunks: with ``verified``, of all kinds; otherwise those whose chunks are missing.
     verified : bool
@@ -62,6 +65,7 @@ class StudyState:
     failures: dict[str, int]
     settings: list[dict[str, Any]]
     unasked: int
+    outdated: int
     damaged: int
     verified: bool
     notes: list[str]
@@ -73,7 +77,7 @@ class StudyState:
     @property
     def incomplete(self) -> bool:
         """Whether the next run has cells to compute."""
-        return bool(self.counts["pending"] or self.damaged or not self.whole)
+        return bool(self.counts["pending"] or self.outdated or self.damaged or not self.whole)
 
     @property
     def failed(self) -> int:
@@ -123,6 +127,9 @@ def study_state(directory: Path, verify: bool = False) -> StudyState:
         notes.append(
             f"made by an older dajko, so that not all can be verified; `dajko migrate {directory}` adds what is missing"
         )
+    changed = outdated(store)
+    if changed:
+        notes.insert(0, f"{changed.sentence}; `dajko run` computes them again")
     counts, running = store.counts(), bool(holders(directory))
     rate = _rate(store) if running else None
     return StudyState(
@@ -133,6 +140,7 @@ def study_state(directory: Path, verify: bool = False) -> StudyState:
         failures=failure_kinds(store) if counts["not_converged"] or counts["failed"] else {},
         settings=_settings(store),
         unasked=store.unasked,
+        outdated=changed.cells if changed else 0,
         damaged=known.number,
         verified=verify,
         notes=notes,

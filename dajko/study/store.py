@@ -94,6 +94,7 @@ class CellStore:
             self.study_name = str(attributes["study"])
             self.hash = str(attributes["study_hash"])
             self.code = str(attributes["code"])
+            self.sources: dict[str, str] = dict(json.loads(str(attributes["sources"])))
             self.parameters: list[str] = json.loads(str(attributes["parameters"]))
             self.names: list[str] = json.loads(str(attributes["groups"]))
             self.groups = [self._group(name) for name in self.names]

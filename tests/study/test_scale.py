@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import xarray as xr
 import zarr
+from dajko.study.code import code_hash
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,7 +21,6 @@ from dajko.study.batches import Batches
 from dajko.study.block import BlockReport, Task, run_block
 from dajko.study.checked import cells_to_check, check_plan
 from dajko.study.cluster import open_cluster
-from dajko.study.code import code_hash
 from dajko.study.config import NOT_SWEPT, LocalCluster, StudyConfig
 from dajko.study.identity import cell_ids
 from dajko.study.layout import NOT_REPRODUCIBLE

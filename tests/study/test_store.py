@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import xarray as xr
 import zarr
+from dajko.study.code import code_hash
 
 from dajko.errors import InputError
 from dajko.solvers import Status
 from dajko.study.block import Task, run_block
-from dajko.study.code import code_hash
 from dajko.study.config import StudyConfig, study_hash
 from dajko.study.cost import block_size, estimated_seconds
 from dajko.study.layout import VARIABLES

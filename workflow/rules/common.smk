@@ -6,8 +6,9 @@ from snakemake.exceptions import WorkflowError
 
 from dajko.errors import InputError
 from dajko.report.captions import captions
-from dajko.study.code import code_hash
+from dajko.study.identity import words_of
 from dajko.study.parse import parse_studies, refuse_misreadable
+from dajko.study.sources import sources
 
 try:
     for file in workflow.configfiles:
@@ -44,6 +45,12 @@ def study_digest(wildcards):
     The cluster is not in it: where members are computed changes nothing of what comes out.
     """
     return digest("study", STUDIES.studies[wildcards.study].model_dump_json())
+
+
+def study_code(wildcards):
+    """Stands for the code that decides the numbers of a study's cells."""
+    words = words_of(STUDIES.studies[wildcards.study])
+    return digest("numerical code", sources().code(words))
 
 
 def study_captions(wildcards):

@@ -13,7 +13,7 @@ rule simulate:
         dask=1,
     params:
         study=study_digest,
-        code=digest("numerical code", code_hash()),
+        code=study_code,
     message:
         "Simulating {wildcards.study}, slab {wildcards.slab}"
     script:
