@@ -679,7 +679,7 @@ def test_run_then_status_then_run_again(invoke, write, tmp_path):
     assert result.exit_code == 0
     counts = CellStore(tmp_path / "results" / "one" / "cells.zarr").counts()
     assert counts["converged"] == 6
-    state = {"directory": "results/one", "cells": 6, "counts": counts, "unasked": 0, "damaged": 0}
+    state = {"directory": "results/one", "cells": 6, "counts": counts, "unasked": 0, "outdated": 0, "damaged": 0}
     nothing = {
         "failures": {},
         "notes": [],

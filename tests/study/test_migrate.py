@@ -1,6 +1,7 @@
 """Stores of earlier schema versions, written out here as the dajko of their time wrote them."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +14,10 @@ from dajko.study.config import SCHEMA_VERSION
 from dajko.study.labelled import open_study
 from dajko.study.layout import CELLS, SUMMARY
 from dajko.study.migrate import MIGRATIONS, migrate_study
-from dajko.study.prepare import inspect
+from dajko.study.outdated import outdated
+from dajko.study.prepare import prepare
+from dajko.study.records import write_spare
+from dajko.study.state import study_state
 from dajko.study.store import CellStore
 
 TIMES, NODES, NUMBERS = 4, 11, 2
@@ -109,11 +113,36 @@ def test_version_1(tmp_path, make, sweep):
     assert migrate_study(directory) == (SCHEMA_VERSION, SCHEMA_VERSION, False)
 
 
-def test_a_store_that_does_not_name_its_code_can_be_read_but_not_continued(tmp_path, make):
+def test_a_store_that_does_not_name_its_code_is_read_and_computed_anew(tmp_path, make):
     write_version_1(tmp_path / "one" / CELLS, make())
     migrate_study(tmp_path / "one")
-    with pytest.raises(InputError, match="code: the store was computed by code that it does not name, this dajko has code"):
-        inspect(tmp_path / "one", make())
+    found = outdated(CellStore(tmp_path / "one" / CELLS))
+    assert found.sentence == "5 of 6 cells were computed by other code (of an older dajko)"
+    assert prepare(tmp_path / "one", make()).counts()["pending"] == 6
+
+
+def test_version_2(tmp_path, make, computed):
+    """One hash of all code; its numbers, ids and checksums are those that it had."""
+    directory = tmp_path / "one"
+    store = computed(directory, {"sweep": {"theta": [1e-2, 1e-3]}})
+    root = zarr.open_group(store.path, mode="r+", use_consolidated=False)
+    root.attrs.update({"schema_version": 2, "code": "0" * 64})
+    del root.attrs["sources"]
+    write_spare(store.path, [""])
+    before = {p.relative_to(directory): p.read_bytes() for p in store.path.rglob("*") if p.is_file()}
+    with pytest.raises(InputError, match=r"has the schema version 2, .*; `dajko migrate "):
+        open_study(directory)
+    assert migrate_study(directory) == (2, SCHEMA_VERSION, False)
+    after = {p.relative_to(directory): p.read_bytes() for p in (directory / CELLS).rglob("*") if p.is_file()}
+    changed = {path for path in before if before[path] != after[path]}
+    assert changed == {Path(CELLS, "zarr.json"), Path(CELLS, "checksum", "spare.zip")}
+    kept = directory / "previous" / "version-2"
+    assert {p.relative_to(kept): p.read_bytes() for p in (kept / CELLS).rglob("*") if p.is_file()} == before
+    assert open_study(directory).mass.notnull().all()
+    assert study_state(directory, verify=True).damaged == 0
+    # Ids tell which cells are to be computed again; these are of today's code.
+    assert outdated(CellStore(directory / CELLS)) is None
+    assert prepare(directory, make({"sweep": {"theta": [1e-2, 1e-3]}})).counts()["pending"] == 0
 
 
 def test_an_interrupted_migration_leaves_the_old_store(tmp_path, make, monkeypatch):

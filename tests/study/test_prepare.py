@@ -1,6 +1,7 @@
 """Which store a directory has: the same, a widened one, a refusal that names the differences, or one set aside."""
 
 import json
+import shutil
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -9,15 +10,18 @@ import pytest
 import xarray as xr
 import zarr
 
+import dajko
 from dajko.errors import InputError
 from dajko.solvers import Status
 from dajko.study.block import Task, run_block
-from dajko.study.config import study_hash
-from dajko.study.identity import id_text
+from dajko.study.config import SCHEMA_VERSION, study_hash
 from dajko.study.labelled import open_study
 from dajko.study.layout import CELLS, FAILURES, MANIFEST, NEW, NOT_REPRODUCIBLE, SUMMARY, VARIABLES
+from dajko.study.outdated import outdated
 from dajko.study.prepare import inspect, prepare
 from dajko.study.reproduce import reproduce_cell
+from dajko.study.sources import Sources
+from dajko.study.state import study_state
 from dajko.study.store import Block, CellStore, cells_path
 
 NARROW = {"sweep": {"theta": [1e-3, 1e-2], "noise.level": [0.1]}, "block": 4}
@@ -127,66 +131,6 @@ def test_pending_cells_that_nobody_asks_for_are_not_computed(tmp_path, make):
     assert complete(directory, make({"sweep": {"theta": [1e-2]}, "block": 1})) == 3
     store = CellStore(directory / CELLS)
     assert store.status(0).tolist() == [Status.PENDING] * 3 + [Status.CONVERGED] * 3
-
-
-# What sweeps were before they had values that a person would write.
-THETAS = {"logspace": {"start": 1e-4, "stop": 1e-1, "num": 7}}
-TAUS = {"linspace": {"start": 1e-4, "stop": 7e-4, "num": 3}}
-NOBODY_WRITES_THEM = {"block": 4, "sweep": {"theta": THETAS, "time.tau": TAUS}, "ensemble.members": 2}
-
-
-@pytest.fixture
-def computed_before(make, monkeypatch):
-    """Computes some cells of a store as dajko did when 1e-3 could be 0.0009999999999999998."""
-
-    def values(self):
-        a = self.logspace
-        return [a.start * (a.stop / a.start) ** (i / (a.num - 1)) for i in range(a.num - 1)] + [a.stop]
-
-    def compute(directory, changes, blocks=None):
-        with monkeypatch.context() as before:
-            before.setattr("dajko.study.variation.LogspaceValues.values", values)
-            before.setattr("dajko.study.members.written", lambda value: value)
-            store = prepare(directory, make(changes, directory.name))
-            for block in store.pending()[:blocks]:
-                run_block(str(store.path), store.hash, Task(block))
-        return store
-
-    return compute
-
-
-@pytest.mark.parametrize("typed", [False, True])
-def test_cells_of_a_store_that_was_made_before_are_found_again(tmp_path, make, computed_before, typed):
-    """As it is, widened, and with the same values typed as a list: nothing is computed that is there, and no bit changes."""
-    directory = tmp_path / "one"
-    before = computed_before(directory, NOBODY_WRITES_THEM)
-    old, thetas = by_id(before), set(before.array(0, "theta")[:].tolist())
-    assert not thetas <= set(make(NOBODY_WRITES_THEM).sweep.axes[0].values)
-    assert complete(directory, make(NOBODY_WRITES_THEM)) == 0
-    written = [v for (v,) in make(NOBODY_WRITES_THEM).axes[0].values]
-    same = {"theta": written if typed else THETAS, "time.tau": [1e-4, 4e-4, 7e-4] if typed else TAUS}
-    assert complete(directory, make({**NOBODY_WRITES_THEM, "sweep": same})) == 0
-    wide = {"logspace": {"start": 1e-4, "stop": 1.0, "num": 9}}
-    wide = [v for (v,) in make({"sweep": {"theta": wide}}).axes[0].values] if typed else wide
-    assert complete(directory, make({**NOBODY_WRITES_THEM, "sweep": {**same, "theta": wide}})) == 2 * 3 * 2
-    store = CellStore(directory / CELLS)
-    found = by_id(store)
-    assert {number: found[number] for number in old} == old
-    assert thetas <= set(np.concatenate([store.array(i, "theta")[:] for i in range(3)]).tolist())
-    for node in open_study(directory).children.values():
-        np.testing.assert_array_equal(node.theta, [v for (v,) in make({"sweep": {"theta": wide}}).axes[0].values])
-        assert node.sel(theta=1e-3).status.values.tolist() == [[Status.CONVERGED] * 2]
-
-
-def test_a_cell_of_a_store_that_was_made_before_is_what_its_store_says(tmp_path, make, computed_before):
-    """What was left of it is computed with the values that stand there, and comes out the same, to the last bit."""
-    changes = {"block": 1, "sweep": {"theta": THETAS}, "ensemble.members": 1}
-    whole = by_id(computed_before(tmp_path / "whole" / "one", changes))
-    store = computed_before(tmp_path / "one", changes, blocks=1)
-    assert complete(tmp_path / "one", make(changes)) == 6
-    assert by_id(store) == whole
-    for number in whole:
-        assert reproduce_cell(tmp_path / "one", id_text(number)).equal
 
 
 def test_a_further_grid_is_a_further_group(tmp_path, make, computed):
@@ -320,20 +264,63 @@ def test_keys_within_keys_are_refused(tmp_path, make):
         inspect(tmp_path / "one", make({"sweep": {"model.initial.shift": [0.1, 0.2]}}))
 
 
-def test_other_code_is_refused(tmp_path, make, monkeypatch):
+@pytest.fixture
+def edited(tmp_path, monkeypatch):
+    """Makes the sources of a dajko whose quadratic potential has another formula those of this process."""
+
+    def edit():
+        package = Path(shutil.copytree(Path(dajko.__file__).parent, tmp_path / "edited", dirs_exist_ok=True))
+        path = package / "energy.py"
+        text = path.read_text()
+        assert "0.5 * self.stiffness" in text
+        path.write_text(text.replace("0.5 * self.stiffness", "0.25 * self.stiffness"))
+        found = Sources(package)
+        for name in ("prepare", "block", "outdated", "coordinates", "retry", "reproduce"):
+            monkeypatch.setattr(f"dajko.study.{name}.sources", lambda: found)
+
+    return edit
+
+
+POTENTIALS = {"block": 2, "sweep": {"model.energy.potential": [None, {"form": "quadratic"}], "theta": [0.1, 1.0]}}
+
+
+def test_cells_are_computed_again_whose_formula_has_changed(tmp_path, make, computed, edited):
+    """Of all others no bit changes, and the store keeps what it had."""
     directory = tmp_path / "one"
-    prepare(directory, make())
-    monkeypatch.setattr("dajko.study.prepare.code_hash", lambda: "f" * 64)
-    with pytest.raises(InputError, match=r"code: the store was computed by code [0-9a-f]{12}, this dajko has code f{12}"):
-        prepare(directory, make())
-    store = prepare(directory, make(), recompute=True)
-    assert store.code == "f" * 64
+    old = by_id(computed(directory, POTENTIALS))
+    assert outdated(CellStore(directory / CELLS)) is None
+    edited()
+    found = outdated(CellStore(directory / CELLS))
+    assert (found.cells, found.size, found.changed) == (6, 12, ("energy.Quadratic",))
+    assert found.sentence == "6 of 12 cells were computed by other code (changed: energy.Quadratic)"
+    assert study_state(directory).incomplete
+    assert complete(directory, make(POTENTIALS)) == 6
+    assert outdated(CellStore(directory / CELLS)) is None
+    store = CellStore(directory / CELLS)
+    assert (store.size, store.unasked) == (12, 6)
+    new = by_id(store)
+    assert {number: new[number] for number in old} == old
+    assert open_study(directory).status.shape == (2, 2, 3)
+
+
+def test_a_cell_of_other_code_is_not_reproduced_without_a_word(tmp_path, computed, edited):
+    store = computed(tmp_path / "one", POTENTIALS)
+    edited()
+    same = [reproduce_cell(tmp_path / "one", str(number)).same_code for number in range(store.size)]
+    assert same == [True] * 6 + [False] * 6
+
+
+def test_a_store_of_other_code_can_be_computed_anew(tmp_path, make, edited):
+    directory = tmp_path / "one"
+    before = prepare(directory, make(POTENTIALS)).code
+    edited()
+    assert prepare(directory, make(POTENTIALS), recompute=True).code != before
     assert len(list((directory / "previous").glob("*/cells.zarr"))) == 1
 
 
-def test_a_worker_with_other_code_stops(tmp_path, make, monkeypatch):
-    store = prepare(tmp_path / "one", make({"title": "of this test alone"}))
-    monkeypatch.setattr("dajko.study.block.code_hash", lambda: "f" * 64)
+def test_a_worker_with_other_code_stops(tmp_path, make, edited):
+    store = prepare(tmp_path / "one", make(POTENTIALS))
+    edited()
     with pytest.raises(RuntimeError, match="the dajko of this worker has other numerical code"):
         run_block(str(store.path), store.hash, Task(store.blocks(0)[0]))
 
@@ -460,7 +447,14 @@ def test_the_directory_of_another_study(tmp_path, make):
 
 def foreign(path, kind):
     """Something at the place of a store that is none."""
-    attributes = {"study": "one", "study_hash": "0", "schema_version": 2, "code": "", "parameters": "[]"}
+    attributes = {
+        "study": "one",
+        "study_hash": "0",
+        "schema_version": SCHEMA_VERSION,
+        "code": "",
+        "sources": "{}",
+        "parameters": "[]",
+    }
     if kind == "file":
         path.write_text("x")
     elif kind == "array":
@@ -490,7 +484,7 @@ def test_what_is_no_store_of_dajko(tmp_path, make, kind):
 def test_a_store_of_another_version(tmp_path, make):
     found = prepare(tmp_path / "one", make())
     found.root.attrs["schema_version"] = 99
-    with pytest.raises(InputError, match="has the schema version 99, this dajko reads and writes version 2; use"):
+    with pytest.raises(InputError, match="has the schema version 99, this dajko reads and writes version 3; use"):
         inspect(tmp_path / "one", make())
     found.root.attrs["schema_version"] = 1
     with pytest.raises(InputError, match=r"has the schema version 1, .*; `dajko migrate .*one` brings it to that version"):

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import xarray as xr
 import zarr
-from dajko.study.code import code_hash
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,11 +21,12 @@ from dajko.study.block import BlockReport, Task, run_block
 from dajko.study.checked import cells_to_check, check_plan
 from dajko.study.cluster import open_cluster
 from dajko.study.config import NOT_SWEPT, LocalCluster, StudyConfig
-from dajko.study.identity import cell_ids
+from dajko.study.identity import cell_ids, words_of
 from dajko.study.layout import NOT_REPRODUCIBLE
 from dajko.study.parse import parse
 from dajko.study.prepare import prepare
 from dajko.study.run import run_study
+from dajko.study.sources import sources
 from dajko.study.store import Block, CellStore
 from dajko.study.sweep import Axis, Lazy, Sweep
 from dajko.study.view import Labelled
@@ -104,10 +104,11 @@ def test_ids_are_hashes_of_whole_studies(make, changes):
     """The definition, cell by cell: parameters with the draws put in, the seed, the code."""
     plan = make(changes)
     for group in plan.groups:
-        ids = iter(cell_ids(plan, group, code_hash()).tolist())
+        ids = iter(cell_ids(plan, group, sources()).tolist())
         for point in group.points:
             study = plan.studies[point]
             content = study.model_dump(mode="json", exclude=set(NOT_SWEPT))
+            code = sources().code(words_of(plan.studies[point]))
             content["time"] = {"tau": study.time.tau, "count": study.time.count}
             for key in plan.perturbed_keys:
                 *path, last = key.split(".")
@@ -116,7 +117,7 @@ def test_ids_are_hashes_of_whole_studies(make, changes):
                     node = node[part]
                 node[last] = None
             for member in range(plan.members):
-                words = json.dumps([code_hash(), content], sort_keys=True)
+                words = json.dumps([code, content], sort_keys=True)
                 words += json.dumps([7, [0, member], plan.draws(point, member)], sort_keys=True)
                 assert next(ids) == int.from_bytes(hashlib.blake2b(words.encode(), digest_size=8).digest(), "big")
 
@@ -297,6 +298,7 @@ def test_cells_of_a_view_may_stand_in_another_order_than_in_the_store():
 SLAB = """
 import json, sys
 from dajko.study.run import run_study
+from dajko.study.sources import sources
 if __name__ == "__main__":
     study, directory, slab = json.loads(sys.argv[1]), sys.argv[2], int(sys.argv[3])
     print(run_study(study, directory, 1, slab=slab, quiet=True).computed)

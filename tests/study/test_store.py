@@ -9,15 +9,16 @@ import numpy as np
 import pytest
 import xarray as xr
 import zarr
-from dajko.study.code import code_hash
 
 from dajko.errors import InputError
 from dajko.solvers import Status
 from dajko.study.block import Task, run_block
 from dajko.study.config import StudyConfig, study_hash
 from dajko.study.cost import block_size, estimated_seconds
+from dajko.study.identity import words_of
 from dajko.study.layout import VARIABLES
 from dajko.study.prepare import prepare
+from dajko.study.sources import sources
 from dajko.study.store import Block, CellStore, cells_path
 
 SWEEP = {"sweep": {"theta": [1e-3, math.inf], "noise.relative": [True, False]}, "block": 5}
@@ -108,8 +109,9 @@ def test_the_root_says_where_the_store_comes_from(store, tiny):
     attributes = dict(store.root.attrs)
     assert attributes["Conventions"] == "CF-1.11"
     assert attributes["study"] == attributes["title"] == "one"
-    assert attributes["schema_version"] == 2
-    assert attributes["code"] == code_hash()
+    assert attributes["schema_version"] == 3
+    assert attributes["code"] == sources().code(words_of(store.study))
+    assert json.loads(attributes["sources"]) == sources().meanings(words_of(store.study))
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", attributes["created"])
     assert re.fullmatch(r"[0-9a-f]{40}", attributes.get("git_commit", "0" * 40))
     versions = json.loads(attributes["package_versions"])
