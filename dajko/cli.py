@@ -95,6 +95,7 @@ def validate(file: Path) -> int:
     import numpy as np
 
     from dajko.study.cost import estimated_seconds
+    from dajko.study.doubts import doubts
 
     for plan in _plans(file, ()):
         cells = len(plan.points) * plan.members
@@ -105,6 +106,8 @@ def validate(file: Path) -> int:
             f"{plan.name}: {len(plan.points)} points x {plan.members} members = {cells} cells, "
             f"very roughly {minutes:.2g} core minutes"
         )
+        for doubt in doubts(plan):
+            _say(doubt, "warning")
     return DONE
 
 

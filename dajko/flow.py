@@ -16,6 +16,7 @@ from dajko.errors import InputError
 from dajko.grid import Array, Grid, checked_grid
 from dajko.movement import minimizing_movements
 from dajko.observation import DataTerm
+from dajko.resolution import check_spreads, odd_even, resolution
 from dajko.solvers import DEFAULT_SOLVER, InteriorPoint, Problem, Solver, Status, Step, as_solver, solve, take_over
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ class Flow:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "density", checked_grid(self.grid).check_density(self.density))
+        check_spreads(np.asarray(self.density), self.grid, "density")
         object.__setattr__(self, "steps", whole_number("steps", self.steps, least=1))
         object.__setattr__(self, "solver", as_solver(self.solver))
         object.__setattr__(self, "tau", Problem(self.density, self.energy, self.grid, self.tau).tau)
@@ -264,8 +266,9 @@ def evolve(
     Returns
     -------
     xarray.Dataset
-        ``density`` over ``(time, x)``; ``energy``, ``mass``, ``status``, ``iterations`` and ``residual`` over ``time``. The
-        attribute ``messages`` says why a step failed, where more is known than its status.
+        ``density`` over ``(time, x)``; ``energy``, ``mass``, ``status``, ``iterations``, ``residual``, and how well the mesh
+        resolves the density, ``odd_even`` and ``resolution`` of :mod:`dajko.resolution`, over ``time``. The attribute
+        ``messages`` says why a step failed, where more is known than its status.
 
     Raises
     ------
@@ -288,6 +291,16 @@ def evolve(
             ),
             "iterations": ("time", run.iterations, {"long_name": "iterations of the solver", "units": "1"}),
             "residual": ("time", run.residual, {"long_name": "residual of the stopping rule", "units": "1"}),
+            "odd_even": (
+                "time",
+                odd_even(run.density, grid),
+                {"long_name": "relative amplitude of the mode that alternates from node to node", "units": "1"},
+            ),
+            "resolution": (
+                "time",
+                resolution(run.density, grid),
+                {"long_name": "width of the narrowest peak in mesh widths, 13 at most", "units": "1"},
+            ),
         },
         coords={
             "time": ("time", float(tau) * np.arange(steps + 1), {"long_name": "time", "units": "1"}),

@@ -18,12 +18,37 @@ from dajko.checks import array, finite_array, number, set_numbers
 from dajko.errors import InputError
 from dajko.grid import Array
 
+# A domain that leaves out a greater part of a density's mass is to be doubted.
+MOST_OUTSIDE = 1e-3
+
 
 class Profile(Protocol):
     """A density in closed form."""
 
     def __call__(self, x: ArrayLike, t: float = 0.0) -> Array:
         """Density at positions ``x`` (any shape) and time ``t``."""
+
+    def share_below(self, x: float, t: float = 0.0) -> float:
+        """The part of the mass on the real line that lies below ``x`` at time ``t``, between 0 and 1."""
+
+
+def share_outside(profile: Profile, left: float, right: float, t: float = 0.0) -> float:
+    """The part of the mass of a profile that lies outside an interval.
+
+    Parameters
+    ----------
+    profile : Profile
+    left, right : float
+        Ends of the interval.
+    t : float
+        Time.
+
+    Raises
+    ------
+    InputError
+        If the ends or the time are no finite numbers.
+    """
+    return profile.share_below(number("left", left), t) + 1.0 - profile.share_below(number("right", right), t)
 
 
 @dataclass(frozen=True)
@@ -88,6 +113,16 @@ class Barenblatt:
         y = (array("x", x) - self.shift) * s
         return np.asarray(s * np.maximum(self.c - self._kappa * y**2, 0.0) ** (1.0 / (self.m - 1.0)))
 
+    def share_below(self, x: float, t: float = 0.0) -> float:
+        """The part of the mass that lies below ``x`` at time ``t``."""
+        y = (number("x", x) - self.shift) / self.radius(t)
+        if abs(y) >= 1.0:
+            return float(y > 0.0)
+        from scipy.special import betainc  # takes long to import
+
+        half = 0.5 * float(betainc(0.5, 1.0 / (self.m - 1.0) + 1.0, y**2))
+        return 0.5 + math.copysign(half, y)
+
 
 @dataclass(frozen=True)
 class Gaussian:
@@ -104,6 +139,11 @@ class Gaussian:
     def __call__(self, x: ArrayLike, t: float = 0.0) -> Array:
         number("t", t)
         return self.mass * _normal(x, self.mean, self.std**2)
+
+    def share_below(self, x: float, t: float = 0.0) -> float:
+        """The part of the mass that lies below ``x``."""
+        number("t", t)
+        return _normal_below(x, self.mean, self.std**2)
 
 
 @dataclass(frozen=True)
@@ -126,6 +166,11 @@ class GaussianMixture:
         total = sum(_normal(x, mean, self.std**2) for mean in self.means)
         return np.asarray(self.mass / len(self.means) * total)
 
+    def share_below(self, x: float, t: float = 0.0) -> float:
+        """The part of the mass that lies below ``x``."""
+        number("t", t)
+        return sum(_normal_below(x, mean, self.std**2) for mean in self.means) / len(self.means)
+
 
 @dataclass(frozen=True)
 class Heat:
@@ -140,7 +185,14 @@ class Heat:
         set_numbers(self, "a Heat profile", "std", "mass", above=0.0)
 
     def __call__(self, x: ArrayLike, t: float = 0.0) -> Array:
-        return self.mass * _normal(x, self.mean, self.std**2 + 2.0 * number("t", t, above=-0.5 * self.std**2))
+        return self.mass * _normal(x, self.mean, self._variance(t))
+
+    def share_below(self, x: float, t: float = 0.0) -> float:
+        """The part of the mass that lies below ``x`` at time ``t``."""
+        return _normal_below(x, self.mean, self._variance(t))
+
+    def _variance(self, t: float) -> float:
+        return self.std**2 + 2.0 * number("t", t, above=-0.5 * self.std**2)
 
 
 @dataclass(frozen=True)
@@ -170,6 +222,14 @@ class OrnsteinUhlenbeck:
         mean, variance = self.moments(t)
         return self.mass * _normal(x, mean, variance)
 
+    def share_below(self, x: float, t: float = 0.0) -> float:
+        """The part of the mass that lies below ``x`` at time ``t``."""
+        return _normal_below(x, *self.moments(t))
+
 
 def _normal(x: ArrayLike, mean: float, variance: float) -> Array:
     return np.asarray(np.exp(-0.5 * (array("x", x) - mean) ** 2 / variance) / math.sqrt(2.0 * math.pi * variance))
+
+
+def _normal_below(x: float, mean: float, variance: float) -> float:
+    return 0.5 * math.erfc((mean - number("x", x)) / math.sqrt(2.0 * variance))

@@ -5,6 +5,7 @@ import pytest
 from scipy.integrate import quad
 
 from dajko import Barenblatt, Gaussian, GaussianMixture, Heat, InputError, OrnsteinUhlenbeck
+from dajko.profiles import share_outside
 
 BARENBLATTS = [
     Barenblatt(),
@@ -117,3 +118,16 @@ def test_moments_in_time():
 def test_bad_profiles_are_refused(make, says):
     with pytest.raises(InputError, match=says):
         make()
+
+
+@pytest.mark.parametrize("u", [*BARENBLATTS, *SPREADING, Gaussian(0.1, 0.2, 3.0), GaussianMixture([-0.3, 0.2], 0.1, 2.0)])
+@pytest.mark.parametrize("t", [0.0, 0.02])
+def test_the_share_of_the_mass_below_a_point(u, t):
+    ends = (-9.0, 9.0)
+    whole = quad(lambda x: u(x, t), *ends, points=[-1.0, 0.0, 1.0], limit=500)[0]
+    for x in (-0.5, -0.1, 0.0, 0.15, 0.4):
+        below = quad(lambda x: u(x, t), ends[0], x, points=[min(-1.0, x), min(0.0, x)], limit=500)[0]
+        assert u.share_below(x, t) == pytest.approx(below / whole, abs=2e-7)
+    assert (u.share_below(-1e3, t), u.share_below(1e3, t)) == (0.0, 1.0)
+    expected = 1.0 - (u.share_below(0.4, t) - u.share_below(-0.1, t))
+    assert share_outside(u, -0.1, 0.4, t) == pytest.approx(expected, abs=1e-15)

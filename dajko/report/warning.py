@@ -9,12 +9,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from dajko.profiles import MOST_OUTSIDE
 from dajko.report.reading import StudyResults, usable
 from dajko.report.words import number, percent
+from dajko.resolution import LEAST_RESOLUTION, MOST_ODD_EVEN
 from dajko.solvers import Status
-
-# What the variables of a store must stay below, or above.
-ODD_EVEN, RESOLUTION, TRUTH_OUTSIDE = 0.01, 2.0, 1e-3
 
 
 @dataclass(frozen=True)
@@ -114,7 +113,7 @@ def _fallback(results: StudyResults) -> list[Warned]:
 
 def _truth_outside(results: StudyResults) -> list[Warned]:
     """Cells whose truth leaves the domain."""
-    seen = _where(results, "truth_outside", lambda v: v > TRUTH_OUTSIDE)
+    seen = _where(results, "truth_outside", lambda v: v > MOST_OUTSIDE)
     if seen is None:
         return []
     short = (
@@ -130,7 +129,7 @@ def _truth_outside(results: StudyResults) -> list[Warned]:
 
 def _odd_even(results: StudyResults) -> list[Warned]:
     """Cells whose densities alternate from node to node."""
-    seen = _where(results, "odd_even", lambda v: v > ODD_EVEN)
+    seen = _where(results, "odd_even", lambda v: v > MOST_ODD_EVEN)
     if seen is None:
         return []
     short = (
@@ -146,11 +145,11 @@ def _odd_even(results: StudyResults) -> list[Warned]:
 
 def _unresolved(results: StudyResults) -> list[Warned]:
     """Cells whose densities are narrower than the mesh."""
-    seen = _where(results, "resolution", lambda v: v < RESOLUTION)
+    seen = _where(results, "resolution", lambda v: v < LEAST_RESOLUTION)
     if seen is None:
         return []
     short = (
-        f"the density is narrower than {number(RESOLUTION)} mesh widths in {_share(seen.cells, seen.total)}, "
+        f"the density is narrower than {number(LEAST_RESOLUTION)} mesh widths in {_share(seen.cells, seen.total)}, "
         f"{number(seen.smallest, 2)} at the least{_times(seen)}"
     )
     meaning = (

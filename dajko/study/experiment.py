@@ -20,6 +20,7 @@ from dajko.flow import Flow, Trajectory, trajectories, trajectory
 from dajko.grid import Array, Grid
 from dajko.observation import DataTerm, IntervalMasses, Observation, Sensors, as_observation, measure
 from dajko.optimality import OptimalityOverTime
+from dajko.resolution import check_spreads, odd_even, resolution
 from dajko.solvers import PD3O, InteriorPoint, Problem, Solver, Status
 from dajko.study.config import StudyConfig
 from dajko.study.ingredients import (
@@ -82,6 +83,7 @@ class Experiment:
     theta: float
     solver: Solver
     truth: Array  # (steps + 1, nx + 1)
+    truth_outside: Array  # (steps + 1,), the part of the truth's mass that is outside the domain
     data_exact: Array  # (steps + 1, numbers)
     noise_std: Array  # (numbers,)
     diagnostics: tuple[str, ...] = ()
@@ -117,7 +119,7 @@ def build(study: StudyConfig, prefix: str) -> Experiment:
     InputError
         If the densities, the energy or the sensors do not fit the grid.
     """
-    grid, energy, initial = _model(study, prefix)
+    grid, energy, initial = model_of(study, prefix)
     content = study.model_dump_json(include={"truth", "grid", "time", "observations"})
     truth, data_exact, scale = _truth(_TruthRequest(content, study, prefix))
     has_data = _has_data(study, prefix)
@@ -129,11 +131,12 @@ def build(study: StudyConfig, prefix: str) -> Experiment:
         initial=initial,
         tau=study.time.tau,
         steps=study.time.count,
-        observations=_observations(study, grid, prefix),
+        observations=observations_of(study, grid, prefix),
         has_data=has_data,
         theta=study.theta,
         solver=_solver(study.solver),
         truth=truth,
+        truth_outside=_truth_outside(study, grid),
         data_exact=data_exact,
         noise_std=noise_std,
         diagnostics=tuple(study.store.diagnostics),
@@ -150,16 +153,16 @@ def check(study: StudyConfig, prefix: str) -> None:
         energy.
     """
     _check_size(study, prefix)
-    grid, energy, initial = _model(study, prefix)
+    grid, energy, initial = model_of(study, prefix)
     _has_data(study, prefix)
-    observations = _observations(study, grid, prefix)
+    observations = observations_of(study, grid, prefix)
     if isinstance(study.truth, ExactTruth):
         # To measure, kernels have to be loaded, which takes half a second.
         if not _surely_finite(observations, _exact_truth(study, study.truth, grid, prefix), grid):
             build(study, prefix)
     else:
-        own_grid, own_energy = _truth_grid(study, study.truth), _energy(study.truth.energy)
-        own_initial = _density(study.truth.initial, own_grid, f"{prefix}.truth.initial")
+        own_grid, own_energy = truth_grid(study, study.truth), energy_of(study.truth.energy)
+        own_initial = density_of(study.truth.initial, own_grid, f"{prefix}.truth.initial")
         _check_energy(study.truth.energy, own_grid, f"{prefix}.truth.energy")
         own_problem = Problem(own_initial, own_energy, own_grid, study.time.tau / study.truth.substeps)
         _check_steps(study.truth.solver, own_problem, f"{prefix}.truth.solver")
@@ -192,10 +195,17 @@ def _check_steps(config: SolverConfig, problem: Problem, where: str) -> None:
         raise InputError(f"{where}: {str(error).replace('solver.', '')}") from None
 
 
-def _model(study: StudyConfig, prefix: str) -> tuple[Grid, energies.Energy, Array]:
-    grid, energy = _grid(study), _energy(study.model.energy)
+def model_of(study: StudyConfig, prefix: str) -> tuple[Grid, energies.Energy, Array]:
+    """Grid, energy and initial density of what daJKO believes.
+
+    Raises
+    ------
+    InputError
+        If energy and density do not fit the grid.
+    """
+    grid, energy = grid_of(study), energy_of(study.model.energy)
     _check_energy(study.model.energy, grid, f"{prefix}.model.energy")
-    initial = _density(study.model.initial, grid, f"{prefix}.model.initial")
+    initial = density_of(study.model.initial, grid, f"{prefix}.model.initial")
     if study.model.mass is not None:
         initial = initial * (study.model.mass / float(grid.integrate(initial)))
     return grid, energy, initial
@@ -212,7 +222,7 @@ def _check_energy(config: EnergyConfig, grid: Grid, where: str) -> None:
     for part in ("potential", "interaction"):
         try:
             with np.errstate(over="ignore", invalid="ignore"):
-                getattr(_energy(config), f"{part}_on")(grid)
+                getattr(energy_of(config), f"{part}_on")(grid)
         except InputError as error:
             raise InputError(f"{where}.{part}: {error}") from None
 
@@ -267,6 +277,7 @@ def simulate_many(experiments: Sequence[Experiment], generators: Sequence[np.ran
         {
             "density": run.density,
             "truth": e.truth,
+            "truth_outside": e.truth_outside,
             "data": values,
             "data_exact": e.data_exact,
             "observed": _observed(e, run),
@@ -275,6 +286,8 @@ def simulate_many(experiments: Sequence[Experiment], generators: Sequence[np.ran
             "error_w2": distance.w2(run.density, e.truth, e.grid),
             "energy": run.energy,
             "mass": run.mass,
+            "odd_even": odd_even(run.density, e.grid),
+            "resolution": resolution(run.density, e.grid),
             "iterations": run.iterations,
             "residual": run.residual,
             "step_status": run.status,
@@ -315,20 +328,20 @@ class _TruthRequest:
 def _truth(request: _TruthRequest) -> tuple[Array, Array, Array]:
     """Truth on the model's grid, exact data, and the size of the signal, at each time. Most cells share one truth."""
     study, prefix = request.study, request.prefix
-    grid, steps, tau = _grid(study), study.time.count, study.time.tau
+    grid, steps, tau = grid_of(study), study.time.count, study.time.tau
     if isinstance(study.truth, ExactTruth):
         own_grid = grid
         densities = _exact_truth(study, study.truth, grid, prefix)
     else:
-        own_grid = _truth_grid(study, study.truth)
-        density = _density(study.truth.initial, own_grid, f"{prefix}.truth.initial")
-        energy, substeps = _energy(study.truth.energy), study.truth.substeps
+        own_grid = truth_grid(study, study.truth)
+        density = density_of(study.truth.initial, own_grid, f"{prefix}.truth.initial")
+        energy, substeps = energy_of(study.truth.energy), study.truth.substeps
         run = trajectory(density, energy, own_grid, tau / substeps, steps * substeps, None, _solver(study.truth.solver))
         if not run.worst_status.usable:
             bad = int(np.argmax(run.status == run.worst_status))
             raise TruthError(f"the truth could not be computed: step {bad}: {run.worst_status.message}")
         densities = run.density[::substeps]
-    observations = _observations(study, own_grid, prefix)
+    observations = observations_of(study, own_grid, prefix)
     with np.errstate(all="ignore"):
         exact = measure(observations, densities, own_grid)
         scale = np.empty_like(exact)
@@ -354,6 +367,20 @@ def _exact_truth(study: StudyConfig, truth: ExactTruth, grid: Grid, prefix: str)
     return densities
 
 
+def _truth_outside(study: StudyConfig, grid: Grid) -> Array:
+    """The part of the truth's mass that is outside the domain, shape ``(steps + 1,)``."""
+    times = np.arange(study.time.count + 1.0) * study.time.tau
+    return shares_outside(study.truth.solution, grid, times) if isinstance(study.truth, ExactTruth) else np.zeros_like(times)
+
+
+def shares_outside(config: InitialConfig, grid: Grid, times: Array) -> Array:
+    """The part of the mass of a density that lies outside the domain at some times; none of values at the nodes."""
+    if isinstance(config, ValuesConfig):
+        return np.zeros_like(times)
+    profile = _profile(config, "")
+    return np.array([profiles.share_outside(profile, grid.left, grid.right, t) for t in times.tolist()])
+
+
 def _surely_finite(observations: Sequence[Observation], densities: Array, grid: Grid) -> bool:
     """Whether measurements of densities, and sizes of their signals, are far from being too large for floating point."""
     with np.errstate(all="ignore"):
@@ -362,7 +389,8 @@ def _surely_finite(observations: Sequence[Observation], densities: Array, grid: 
         return bool((size < _FAR_BELOW_OVERFLOW).all() and (size[0] > 1.0 / _FAR_BELOW_OVERFLOW).all())
 
 
-def _truth_grid(study: StudyConfig, truth: SolvedTruth) -> Grid:
+def truth_grid(study: StudyConfig, truth: SolvedTruth) -> Grid:
+    """The grid that a truth is solved for on."""
     own = study.grid
     return Grid(own.left, own.right, truth.nx or 2 * own.nx, truth.nt or own.nt, own.time_rule)
 
@@ -370,7 +398,8 @@ def _truth_grid(study: StudyConfig, truth: SolvedTruth) -> Grid:
 # --- from configuration to objects ----------------------------------------------------------------------------
 
 
-def _grid(study: StudyConfig) -> Grid:
+def grid_of(study: StudyConfig) -> Grid:
+    """The grid of the model."""
     return Grid(**study.grid.model_dump())
 
 
@@ -379,7 +408,8 @@ def _solver(config: SolverConfig) -> Solver:
     return PD3O(**options) if isinstance(config, PD3OConfig) else InteriorPoint(**options)
 
 
-def _energy(config: EnergyConfig) -> energies.Energy:
+def energy_of(config: EnergyConfig) -> energies.Energy:
+    """An energy as the object that it describes."""
     internal: energies.InternalEnergy | None = None
     if config.internal is not None:
         if isinstance(config.internal, PorousMediumConfig):
@@ -412,11 +442,21 @@ def _profile(config: ProfileConfig, where: str) -> profiles.Profile:
         raise InputError(f"{where}: {error}") from None
 
 
-def _density(config: InitialConfig, grid: Grid, where: str) -> Array:
+def density_of(config: InitialConfig, grid: Grid, where: str) -> Array:
+    """A density at the nodes of a grid.
+
+    Raises
+    ------
+    InputError
+        If it does not fit the grid.
+    """
     if isinstance(config, ValuesConfig):
         _check_length(config.values, grid, where)
-        return grid.check_density(config.values, f"{where}: the density")
-    return grid.check_density(_evaluated(_profile(config, where), grid, 0.0, where), f"{where}: the density")
+        density = grid.check_density(config.values, f"{where}: the density")
+    else:
+        density = grid.check_density(_evaluated(_profile(config, where), grid, 0.0, where), f"{where}: the density")
+    check_spreads(density, grid, f"{where}: the density")
+    return density
 
 
 def _evaluated(profile: profiles.Profile, grid: Grid, t: float, where: str) -> Array:
@@ -428,7 +468,14 @@ def _evaluated(profile: profiles.Profile, grid: Grid, t: float, where: str) -> A
         raise InputError(f"{where}: its numbers are too large or too small to compute the density at time {t:g}") from None
 
 
-def _observations(study: StudyConfig, grid: Grid, prefix: str) -> tuple[Observation, ...]:
+def observations_of(study: StudyConfig, grid: Grid, prefix: str) -> tuple[Observation, ...]:
+    """What a study measures, on a grid.
+
+    Raises
+    ------
+    InputError
+        If one does not fit the grid.
+    """
     found: list[Observation] = []
     for i, operator in enumerate(study.observations.operators):
         try:

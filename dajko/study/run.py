@@ -26,6 +26,7 @@ from dajko.study.config import StudyConfig
 from dajko.study.coordinates import mend_coordinates
 from dajko.study.dispatch import connected, silent_client
 from dajko.study.dispatch import results as results_of
+from dajko.study.doubts import doubts
 from dajko.study.files import refuse_links
 from dajko.study.labelled import clear_leftovers, summary_is_good, write_summary
 from dajko.study.layout import FAILURES, MANIFEST, PERFORMANCE, SUMMARY
@@ -149,6 +150,7 @@ def run_study(
     plan = make_plan(directory.name, config)
     check_plan(plan)
     inspect(directory, plan, recompute)
+    doubted = doubts(plan)
     if slab is not None and (isinstance(slab, bool) or not isinstance(slab, int) or not 0 <= slab < config.slabs):
         raise InputError(f"slab must be at least 0 and less than {config.slabs}, got {shown(slab)}")
     with ExitStack() as stack:
@@ -164,7 +166,7 @@ def run_study(
             mended += mend_coordinates(store, plan)
         broken += repair(store, _slab_blocks(store, slab, config.slabs))
         tasks = [Task(block) for block, _ in _share(store, slab, config.slabs)]
-        news = [] if changed is None else [f"{changed.sentence} and are computed again"]
+        news = [*doubted, *([] if changed is None else [f"{changed.sentence} and are computed again"])]
         return compute(store, tasks, cluster, slab=slab, broken=broken, mended=mended, news=news, quiet=quiet)
 
 

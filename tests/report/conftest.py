@@ -29,7 +29,9 @@ _BASE = {
 }
 
 
-def made_up(study, member, l1=0.1, l2=0.2, w2=0.05, mass=1.0, status=Status.CONVERGED, density=1.0):
+def made_up(
+    study, member, l1=0.1, l2=0.2, w2=0.05, mass=1.0, status=Status.CONVERGED, density=1.0, mode=0.0, width=9.0, outside=0.0
+):
     """A cell whose errors are known: numbers hold from the first step on, arrays at all times; 0 at the initial time."""
     times, nodes = study.time.count + 1, study.grid.nx + 1
     numbers = len(operator_labels(study))
@@ -49,6 +51,9 @@ def made_up(study, member, l1=0.1, l2=0.2, w2=0.05, mass=1.0, status=Status.CONV
         "error_w2": series(w2),
         "energy": np.linspace(2.0, 1.0, times),
         "mass": np.full(times, mass),
+        "odd_even": series(mode),
+        "resolution": np.full(times, float(width)),
+        "truth_outside": series(outside),
         "iterations": np.ones(times, dtype=int),
         "residual": np.zeros(times),
         "step_status": np.full(times, int(status)),

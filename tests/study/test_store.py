@@ -11,11 +11,13 @@ import xarray as xr
 import zarr
 
 from dajko.errors import InputError
+from dajko.report.figures import plot_study
 from dajko.solvers import Status
 from dajko.study.block import Task, run_block
 from dajko.study.config import StudyConfig, study_hash
 from dajko.study.cost import block_size, estimated_seconds
 from dajko.study.identity import words_of
+from dajko.study.labelled import open_study
 from dajko.study.layout import VARIABLES
 from dajko.study.prepare import prepare
 from dajko.study.sources import sources
@@ -309,3 +311,25 @@ def test_a_study_in_a_store_is_checked_again(store):
     assert isinstance(store.study, StudyConfig)
     assert store.study.theta == 1e-3
     assert store.study.sweep["theta"] == [1e-3, math.inf]
+
+
+def test_a_store_without_variables_that_came_later(tmp_path, make, again, monkeypatch):
+    """It is completed, opened, drawn, and widened, where the cells that were there have none."""
+    with monkeypatch.context() as before:
+        for name in ("odd_even", "resolution", "truth_outside"):
+            before.delitem(VARIABLES, name)
+        store = prepare(tmp_path / "one", make({"block": 2}))
+        run_block(str(store.path), store.hash, Task(store.pending()[0]))
+    store = CellStore(tmp_path / "one" / "cells.zarr")
+    assert "odd_even" not in store.variables(0)
+    assert again(store) == store.size - 2
+    view = open_study(tmp_path / "one")
+    assert "odd_even" not in view
+    assert view.mass.notnull().all()
+    plot_study(tmp_path / "one")
+    wide = prepare(tmp_path / "one", make({"block": 2, "ensemble.members": 4}))
+    assert again(wide) > 0
+    found = open_study(tmp_path / "one")
+    assert found.odd_even.isel(member=-1).notnull().all()
+    assert found.odd_even.isel(member=0).isnull().all()
+    assert found.mass.notnull().all()
