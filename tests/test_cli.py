@@ -599,7 +599,10 @@ def test_validate_says_what_would_be_computed(invoke, write, tmp_path):
     result = invoke("validate", write({"sweep": {"theta": [1.0, 2.0], "noise.level": [0.0, 0.1, 0.2]}}))
     assert result.exit_code == 0
     assert result.output.startswith("one: 6 points x 3 members = 18 cells, very roughly ")
-    assert result.stderr == ""
+    assert result.stderr == (
+        "dajko: warning: studies.one.model.initial: is 3.2 mesh widths wide (grid.nx is 10), and will not spread "
+        "as it should\n"
+    )
     assert sorted(p.name for p in tmp_path.iterdir()) == ["studies.yaml"]
 
 

@@ -28,6 +28,7 @@ from dajko.study.cost import block_size
 from dajko.study.guard import writing_all_chunks
 from dajko.study.identity import words_of
 from dajko.study.layout import (
+    ALL_VARIABLES,
     CHECKED,
     CHECKSUM,
     CODECS,
@@ -136,8 +137,11 @@ def _create_group(
     assert columns is not None
     _create_variables(target, plan, part, columns.ids.size, block, keys)
     if old is not None and part.old is not None:
-        for name in old.variables(part.old):
+        known = old.variables(part.old)
+        for name in known:
             _take_over(old, part.old, target, name)
+        for name in (name for name in ALL_VARIABLES if name in target and name not in known):
+            _fill(target, name, old.array(part.old, "status").shape[0])
         _take_over_checksums(old, part.old, target)
     shape = part.shape
     times, nodes = shape.tau * np.arange(shape.steps + 1), np.linspace(shape.left, shape.right, shape.nx + 1)
@@ -221,8 +225,16 @@ def _take_over(old: CellStore, group: int, target: zarr.Group, name: str) -> Non
             new[start:stop] = array[start:stop]
 
 
+def _fill(target: zarr.Group, name: str, cells: int) -> None:
+    """Write that cells of an older dajko, the first, have no value of a variable, so that nobody takes them for lost."""
+    with writing_all_chunks():
+        array = target[name]
+        assert isinstance(array, zarr.Array)
+        array[:cells] = array.fill_value
+
+
 def _take_over_checksums(old: CellStore, group: int, target: zarr.Group) -> None:
-    """The checksums of the cells, which do not depend on blocks; those of an older dajko's cells are made."""
+    """The checksums of the cells, which do not depend on blocks; made anew where an older dajko had fewer variables."""
     if old.has_checksums(group) and old.array(group, CHECKSUM).attrs[CHECKED] == target[CHECKSUM].attrs[CHECKED]:
         _take_over(old, group, target, CHECKSUM)
         return
@@ -231,7 +243,7 @@ def _take_over_checksums(old: CellStore, group: int, target: zarr.Group) -> None
         assert isinstance(new, zarr.Array)
         for start in range(0, old.array(group, "status").shape[0], new.chunks[0]):
             block = Block(group, start, min(start + new.chunks[0], old.array(group, "status").shape[0]))
-            new[block.start : block.stop] = old.sums(block, str(new.attrs[CHECKED]).split())
+            new[block.start : block.stop] = old.sums(block, str(new.attrs[CHECKED]).split(), target)
 
 
 def link(file: str | Path, place: str | Path) -> None:

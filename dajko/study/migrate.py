@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import zarr
@@ -103,9 +104,12 @@ def _from_1(source: Path, target: Path) -> None:
         group = old[planned.name] if planned.name else old
         assert isinstance(group, zarr.Group)
         names = [name for name in ALL_VARIABLES if name in group]
+        later = {name: new.array(number, name) for name in new.variables(number) if name not in names}
         for block in new.blocks(number):
-            values = {name: np.asarray(group[name][block.start : block.stop]) for name in names}  # type: ignore[index]
-            new.write(block, {**values, "setting": np.zeros(block.stop - block.start)})
+            cells = block.stop - block.start
+            values: dict[str, Any] = {n: np.full((cells, *a.shape[1:]), a.fill_value) for n, a in later.items()}
+            values |= {name: np.asarray(group[name][block.start : block.stop]) for name in names}  # type: ignore[index]
+            new.write(block, {**values, "setting": np.zeros(cells)})
     kept = ("created", "python_version", "package_versions", "git_commit", "git_dirty")
     new.describe({k: attributes[k] for k in kept if k in attributes})
 

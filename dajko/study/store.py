@@ -293,11 +293,15 @@ class CellStore:
     def _has(self, group: int, name: str) -> bool:
         return self.keeper.content(key_of(str(self.groups[group].path), name)) is not None
 
-    def sums(self, block: Block, names: Sequence[str]) -> NDArray[np.uint32]:
-        """Checksums of the numbers of a block as they are; 0 for cells that are not computed."""
+    def sums(self, block: Block, names: Sequence[str], wider: zarr.Group | None = None) -> NDArray[np.uint32]:
+        """Checksums of the numbers of a block as they are; 0 for cells that are not computed.
+
+        What the store does not have is read from a group of the same cells in a wider one.
+        """
         place = slice(block.start, block.stop)
         done, ids = self.block_status(block) != Status.PENDING, self.known_ids(block.group)[place]
-        found = [cell_checksums(n, ids, np.asarray(self.array(block.group, n)[place])) for n in names]
+        group = self.groups[block.group] if wider is None else wider
+        found = [cell_checksums(n, ids, np.asarray(group[n][place])) for n in names]  # type: ignore[index]
         return np.where(done[:, np.newaxis], np.stack(found, axis=1), np.uint32(0))
 
     def blocks(self, group: int) -> list[Block]:

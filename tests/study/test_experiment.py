@@ -409,6 +409,7 @@ def sensors(positions, width):
 
 NO_MASS = "the density must have a positive mass, got 0"
 WIDE = {"profile": "gaussian", "std": 1.0}
+ONES = {"profile": "values", "values": [1.0] * 11}
 TOO_MANY = "the densities of one member must be at most 67108864 numbers"
 
 
@@ -442,7 +443,7 @@ TOO_MANY = "the densities of one member must be at most 67108864 numbers"
             "observations.operators.0: sensors.width must be at least half a cell, 0.07, got 0.06",
         ),
         (
-            {"grid.right": 2e290, "model.initial": WIDE, "truth.solution": WIDE},
+            {"grid.left": -2e290, "grid.right": 2e290, "model.initial": ONES, "truth.solution": WIDE},
             "observations: the measured numbers must be finite; see grid.left and grid.right",
         ),
         ({"observations.first": 4}, "observations.first: must be at most the number of steps, 3, got 4"),

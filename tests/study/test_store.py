@@ -46,7 +46,7 @@ def nonzero(counts):
 
 def test_plain_xarray_opens_it(store):
     opened = xr.open_zarr(store.path, consolidated=False)
-    assert dict(opened.sizes) == {"cell": 12, "time": 4, "x": 11, "observation": 2, "seed_word": 2, "variable": 15}
+    assert dict(opened.sizes) == {"cell": 12, "time": 4, "x": 11, "observation": 2, "seed_word": 2, "variable": 18}
     for name, variable in VARIABLES.items():
         assert opened[name].dims == ("cell", *variable.dims)
         assert opened[name].dtype == np.dtype(variable.dtype)
