@@ -20,7 +20,10 @@ import platformdirs
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-def _cache_directory() -> Path:
+def cache_directory() -> Path:
+    """Where compiled kernels of these sources are kept on this machine."""
+    if "NUMBA_CACHE_DIR" in os.environ:
+        return Path(os.environ["NUMBA_CACHE_DIR"])
     package = Path(__file__).parent
     digest = hashlib.sha256(f"{numba.__version__} {platform.python_version()}".encode())
     for source in sorted(package.rglob("*.py")):
@@ -31,7 +34,7 @@ def _cache_directory() -> Path:
 
 
 if "NUMBA_CACHE_DIR" not in os.environ:
-    numba.config.CACHE_DIR = str(_cache_directory())  # type: ignore[attr-defined]
+    numba.config.CACHE_DIR = str(cache_directory())  # type: ignore[attr-defined]
 
 
 def kernel(function: Function) -> Function:

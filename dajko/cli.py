@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,9 @@ import click
 
 from dajko import __version__
 from dajko.errors import InputError
+from dajko.study.signals import Ended, answered, leave
 
-DONE, SOME_FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+DONE, SOME_FAILED, BAD_INPUT = 0, 1, 2
 INCOMPLETE = 2
 
 
@@ -35,9 +37,6 @@ def _answered(command: Callable[..., int]) -> Callable[..., None]:
                 raise
             click.echo(f"dajko: {no_space(Path(error.filename or Path.cwd()), reason(error))}", err=True)
             code = BAD_INPUT
-        except KeyboardInterrupt:
-            click.echo("dajko: interrupted; what is computed is kept, and the same command computes the rest", err=True)
-            code = INTERRUPTED
         sys.exit(code)
 
     return run
@@ -52,12 +51,18 @@ def _say(sentences: object, about: object = None) -> None:
 
 
 class _Commands(click.Group):
-    """The commands; what click has to say about wrong options is one line like all other errors."""
+    """The commands; what click has to say about wrong options is one line like all other errors, and so are signals."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         kwargs["standalone_mode"] = False
         try:
-            sys.exit(super().main(*args, **kwargs))
+            with answered():
+                super().main(*args, **kwargs)
+            sys.exit(DONE)
+        except Ended as ended:
+            with suppress(OSError):  # the terminal may be gone
+                click.echo(f"dajko: {ended.sentence}", err=True)
+            leave(ended.code)
         except click.exceptions.NoArgsIsHelpError as error:
             error.show()
         except click.UsageError as error:
@@ -226,7 +231,10 @@ def reproduce(directory: Path, cell: str, as_json: bool) -> int:
     """
     from dajko.study.describe import described
     from dajko.study.reproduce import reproduce_cell
+    from dajko.study.warm import cold_sentence
 
+    if sentence := cold_sentence():
+        _say(sentence)
     found = reproduce_cell(_one_study(directory), cell)
     click.echo(json.dumps(found.as_dict(), indent=2, default=str) if as_json else "\n".join(described(found)))
     return DONE if found.equal else SOME_FAILED

@@ -1,5 +1,7 @@
 """Settings of all tests."""
 
+import signal
+
 import numpy as np
 import pytest
 import yaml
@@ -62,3 +64,10 @@ def rewrite():
                 store.write(block, row)
 
     return write
+
+
+def pytest_configure():
+    """Tests start programs that are ended by signals; in the background of a shell these would be ignored."""
+    for name in ("SIGINT", "SIGHUP"):
+        if signal.getsignal(getattr(signal, name)) == signal.SIG_IGN:
+            signal.signal(getattr(signal, name), signal.default_int_handler if name == "SIGINT" else signal.SIG_DFL)

@@ -2,11 +2,8 @@
 
 import json
 import math
-import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import click
@@ -798,44 +795,6 @@ def test_bad_input_of_the_program(tmp_path, write):
     found = subprocess.run([*DAJKO, "run", str(path)], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (found.returncode, found.stdout) == (2, "")
     assert found.stderr == f"dajko: {path}: studies.one.theta: must be greater than 0, got 0\n"
-
-
-def test_an_interrupted_run_resumes(tmp_path, write, tiny):
-    """Ctrl-C in the middle: exit code 130, no traceback, and the same command computes only the rest."""
-    path = write({"sweep": {"theta": [1e-3, 1e-2]}, "ensemble.members": 100, "block": 1, "solver.tol": 1e-5})
-    directory = tmp_path / "results" / "one"
-    running = subprocess.Popen(
-        [*DAJKO, "run", str(path)],
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        chunks = directory / "cells.zarr" / "status" / "c"
-        while not (chunks.is_dir() and any(path.name.isdecimal() for path in chunks.iterdir())):
-            assert running.poll() is None, running.stderr.read()
-            time.sleep(0.01)
-        os.killpg(running.pid, signal.SIGINT)  # as a terminal does
-        output, errors = running.communicate(timeout=60)
-    finally:
-        if running.poll() is None:
-            os.killpg(running.pid, signal.SIGKILL)
-            running.communicate()
-    assert running.returncode == 130, errors
-    assert "dajko: interrupted; what is computed is kept, and the same command computes the rest" in errors
-    assert "Traceback" not in errors
-    assert output == ""
-    store = CellStore(directory / "cells.zarr")
-    before = store.counts()
-    assert 0 < before["converged"] < 200
-    assert before["converged"] + before["pending"] == 200
-    assert CliRunner().invoke(main, ["status", str(directory)]).exit_code == 2
-
-    result = CliRunner().invoke(main, ["run", str(path), "--results", str(tmp_path / "results")])
-    assert result.exit_code == 0, result.output
-    assert f"200 members: 200 converged, {before['pending']} computed now" in result.stdout
 
 
 def test_every_command_has_a_docstring_for_its_exit_codes():

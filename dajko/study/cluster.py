@@ -7,20 +7,23 @@ import json
 import logging
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from multiprocessing import resource_tracker
 from pathlib import Path
 
 import dask
 from distributed import Client, LocalCluster
+from distributed.system import MEMORY_LIMIT
 
 from dajko.errors import InputError
 from dajko.study import clusters
 from dajko.study.clusters import ClusterConfig, SchedulerAddress, SlurmCluster
 from dajko.study.private import private_folder
-from dajko.study.settings import LOCAL, NO_PAGES, ONE_THREAD, SCHEDULER, WORKER
+from dajko.study.settings import LOCAL, NO_PAGES, ONE_THREAD, SCHEDULER, SILENT, WORKER
+from dajko.study.signals import held_up
 from dajko.study.tls import make_certificates, security, security_for
 
 _LOGGER = logging.getLogger("dajko.cluster")
@@ -56,48 +59,75 @@ def open_cluster(
         with slurm_client(config, blocks, (directory or Path()).absolute(), logger) as client:
             yield client
     else:
-        with _local(config, blocks) as client:
+        with _local(config, blocks, logger) as client:
             yield client
 
 
 @contextmanager
-def _local(config: clusters.LocalCluster, blocks: int) -> Iterator[Client]:
+def _local(config: clusters.LocalCluster, blocks: int, logger: logging.Logger) -> Iterator[Client]:
     workers = min(config.workers or cores(), max(blocks, 1))
-    settings = {"distributed.nanny.pre-spawn-environ": ONE_THREAD, **SCHEDULER, **WORKER, **LOCAL}
+    if config.memory is None and (fitting := max(1, MEMORY_LIMIT // clusters.LEAST_MEMORY)) < workers:
+        words = (MEMORY_LIMIT / 1e9, fitting, workers)
+        logger.warning("this machine's memory, %.3g GB, suffices for %d workers, not for %d", *words)
+        workers = fitting
+    settings = {"distributed.nanny.pre-spawn-environ": {**ONE_THREAD, **SILENT}, **SCHEDULER, **WORKER, **LOCAL}
     settings |= {} if config.dashboard else NO_PAGES
     with private_folder() as folder, dask.config.set({**settings, "temporary-directory": str(folder)}):
         # Whoever reaches a scheduler or a worker can run code, and every user of this machine reaches what listens on
         # loopback. So all of them ask for a certificate that only this user can read.
         safe = security(make_certificates(folder / "tls"))
-        with _ctrl_c_stays_here():
-            local = LocalCluster(
-                n_workers=workers,
-                threads_per_worker=1,
-                processes=True,
-                host="127.0.0.1",
-                protocol="tls://",
-                security=safe,
-                dashboard_address="127.0.0.1:0",
-                worker_dashboard_address="127.0.0.1:0" if config.dashboard else None,
-                scheduler_kwargs={"dashboard": config.dashboard},
-                memory_limit=config.memory or "auto",
-            )
-        with local as cluster, Client(cluster) as client:
-            yield client
+        with ExitStack() as stack:
+            with held_up(), _terminal_stays_here():
+                cluster = stack.enter_context(
+                    LocalCluster(
+                        n_workers=workers,
+                        threads_per_worker=1,
+                        processes=True,
+                        host="127.0.0.1",
+                        protocol="tls://",
+                        security=safe,
+                        dashboard_address="127.0.0.1:0",
+                        worker_dashboard_address="127.0.0.1:0" if config.dashboard else None,
+                        scheduler_kwargs={"dashboard": config.dashboard},
+                        memory_limit=config.memory or "auto",
+                    )
+                )
+            yield stack.enter_context(Client(cluster))
 
 
 @contextmanager
-def _ctrl_c_stays_here() -> Iterator[None]:
-    """Keep Ctrl-C, which a terminal sends to all processes, from what is started inside; this process ends the others."""
+def _terminal_stays_here() -> Iterator[None]:
+    """Keep what a terminal sends to all processes from those that are started inside; this process ends the others."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
-    resource_tracker.ensure_running()  # would unblock the signal if it were started inside
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    resource_tracker.ensure_running()  # unblocks SIGINT
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def check_address_space() -> None:
+    """Refuse to begin where the system lets a process have too little address space.
+
+    Raises
+    ------
+    InputError
+        If it does: threads and kernels could not be had, each in a traceback of its own.
+    """
+    if sys.platform == "win32":
+        return
+    import resource
+
+    least, (limit, _) = 4 * 2**30, resource.getrlimit(resource.RLIMIT_AS)
+    if limit != resource.RLIM_INFINITY and limit < least:
+        raise InputError(
+            f"this shell allows a process {limit / 2**30:.3g} GiB of address space (ulimit -v), and dajko needs "
+            f"{least / 2**30:.3g} GiB, most of it only in name; say `ulimit -v unlimited`, and limit cluster.memory instead"
+        )
 
 
 def cores() -> int:

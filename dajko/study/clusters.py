@@ -41,16 +41,22 @@ def _time(value: str) -> str:
     return value
 
 
+# With less a worker is ended by its nanny before it has computed anything: 440 MB, and more while kernels are compiled.
+LEAST_MEMORY = 600_000_000
+
+
 def _memory(value: str) -> str:
     from dask.utils import parse_bytes  # takes long to import, and few files name an amount
 
     try:
-        large_enough = parse_bytes(value) >= 100_000_000
+        large_enough = parse_bytes(value) >= LEAST_MEMORY
     except ValueError:
         large_enough = False
     if not large_enough:
         raise PydanticCustomError(
-            "memory", "must be an amount of memory such as 2GB, at least 100MB, got {got}", {"got": repr(value)}
+            "memory",
+            "must be an amount of memory such as 2GB, at least {least}MB, which Python and the libraries need, got {got}",
+            {"least": LEAST_MEMORY // 10**6, "got": repr(value)},
         )
     return value
 

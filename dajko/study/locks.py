@@ -10,6 +10,7 @@ from pathlib import Path
 
 from dajko.errors import InputError
 from dajko.study.lease import Lease, holder_of, names
+from dajko.study.signals import Ended
 from dajko.study.space import is_full, no_space, reason
 
 _LOCKS, _SLAB = ".locks", "slab-"
@@ -68,7 +69,7 @@ def writing(directory: Path, slab: int, slabs: int) -> Iterator[None]:
         raise _busy(directory, holder)
     try:
         yield
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Ended):
         if not lost.is_set():
             raise
     finally:

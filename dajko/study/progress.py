@@ -19,8 +19,8 @@ from dajko.study.space import is_full
 _FIRST, _GROWTH, _LONGEST = 5.0, 1.5, 600.0
 
 
-# Marks lines that say what a bar shows.
-_SHOWN_BY_THE_BAR = {"progress": True}
+# Marks lines that say what a bar shows, and those that are for the log file alone.
+_SHOWN_BY_THE_BAR, FILE_ONLY = {"progress": True}, {"file_only": True}
 
 
 class StudyProgress:
@@ -90,8 +90,38 @@ class _AboveTheBar(logging.Handler):
         self._console = console
 
     def emit(self, record: logging.LogRecord) -> None:
-        if not hasattr(record, "progress"):
+        if not hasattr(record, "progress") and not hasattr(record, "file_only"):
             self._console.print(record.getMessage(), markup=False, highlight=False, soft_wrap=True)
+
+
+class _ToFiles(logging.Handler):
+    """Hands records on to the files of a logger. Dask sets levels of its handlers; those of the files are not its own."""
+
+    def __init__(self, logger: logging.Logger) -> None:
+        super().__init__(logging.WARNING)
+        self._logger = logger
+
+    def emit(self, record: logging.LogRecord) -> None:
+        for handler in self._logger.handlers:
+            if isinstance(handler, logging.FileHandler):
+                handler.handle(record)
+
+
+@contextmanager
+def dask_in(logger: logging.Logger) -> Iterator[None]:
+    """Let what Dask and its libraries have to say go where a logger writes files, not to the terminal."""
+    libraries = [
+        name for name in logging.root.manager.loggerDict if name.split(".")[0] in ("bokeh", "distributed", "tornado")
+    ]
+    found = [logging.getLogger("asyncio"), *(known for known in map(logging.getLogger, libraries) if known.handlers)]
+    before = [known.handlers for known in found]
+    for known in found:
+        known.handlers = [_ToFiles(logger)]
+    try:
+        yield
+    finally:
+        for known, handlers in zip(found, before, strict=True):
+            known.handlers = handlers
 
 
 @contextmanager
@@ -121,6 +151,7 @@ def logged(directory: Path, quiet: bool) -> Iterator[tuple[logging.Logger, Progr
     elif not quiet:
         plain = logging.StreamHandler(sys.stderr)
         plain.setFormatter(logging.Formatter("%(message)s"))
+        plain.addFilter(lambda record: not hasattr(record, "file_only"))
         logger.addHandler(plain)
     try:
         yield logger, bar

@@ -18,6 +18,7 @@ from dajko.flow import Flow, steps_in_time
 from dajko.solvers import Status, Step, as_solver
 from dajko.study.block import fitted, work_of
 from dajko.study.cells import run_cells
+from dajko.study.cluster import check_address_space
 from dajko.study.experiment import Experiment, build
 from dajko.study.identity import cell_ids, id_text
 from dajko.study.layout import NOT_ASKED, NOT_REPRODUCIBLE
@@ -100,6 +101,7 @@ def reproduce_cell(results: str | Path, cell: str) -> Reproduction:
     InputError
         If there is no such cell, or the study does not ask for it any more.
     """
+    check_address_space()
     directory = Path(results).absolute()
     store = CellStore(cells_path(directory))
     group, number = _find(store, cell)

@@ -13,6 +13,7 @@ from dajko.errors import InputError
 from dajko.solvers import Status
 from dajko.study.block import Task, work_of
 from dajko.study.checksums import all_blocks, repair
+from dajko.study.cluster import check_address_space
 from dajko.study.clusters import ClusterConfig
 from dajko.study.experiment import check
 from dajko.study.files import refuse_links
@@ -64,6 +65,7 @@ def retry_study(
     A cell takes the new result if that is better: if it converges, or if it does not fail. ``setting`` of each cell is its
     place in the attribute ``settings`` of the store.
     """
+    check_address_space()
     directory, chosen = Path(results).absolute(), dict(setting or {})
     store = CellStore(cells_path(directory))
     if store.code != sources().code(words_of(store.study)):

@@ -7,9 +7,10 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from dajko.study.attend import Attendance
 from dajko.study.block import BlockReport, Task
 from dajko.study.checked import check_plan
 from dajko.study.checksums import Damage, all_blocks, repair
-from dajko.study.cluster import open_cluster
+from dajko.study.cluster import check_address_space, open_cluster
 from dajko.study.clusters import ClusterConfig, LocalCluster, SchedulerAddress, SlurmCluster
 from dajko.study.config import StudyConfig
 from dajko.study.coordinates import mend_coordinates
@@ -36,12 +37,12 @@ from dajko.study.outdated import outdated
 from dajko.study.parse import parse, plain
 from dajko.study.performance import dashboard, measured
 from dajko.study.prepare import inspect, is_current, prepare
-from dajko.study.progress import StudyProgress, logged
+from dajko.study.progress import FILE_ONLY, StudyProgress, dask_in, logged
 from dajko.study.space import enough_space
 from dajko.study.store import Block, CellStore, cells_path
 from dajko.study.warm import warm
 
-# So many members without a result are named in the log.
+# So many members without a result are named in the log; a person is told how many there are of each kind.
 _MOST_TOLD = 1000
 
 
@@ -92,6 +93,8 @@ class Total:
 
     cells: int = 0
     failures: int = 0
+    examples: dict[str, dict[str, Any]] = field(default_factory=dict)  # the first failure of each kind
+    numbers: Counter[str] = field(default_factory=Counter)  # of failures of each kind
     busy_seconds: float = 0.0
     solver_seconds: float = 0.0
 
@@ -99,8 +102,18 @@ class Total:
         """Add the report of a block."""
         self.cells += report.cells
         self.failures += len(report.failures)
+        for failure in report.failures:
+            self.numbers[failure["kind"]] += 1
+            self.examples.setdefault(failure["kind"], failure)
         self.busy_seconds += report.seconds
         self.solver_seconds += report.solver_seconds
+
+    def sentences(self) -> Iterator[str]:
+        """What has failed, a sentence for each kind of failure."""
+        for kind, number in self.numbers.most_common():
+            first = self.examples[kind]
+            example = f"such as cell {first['cell']}: {first['message']}"
+            yield f"{number} without a result: {kind}, {example}; {FAILURES} names {'it' if number == 1 else 'each'}"
 
 
 def run_study(
@@ -144,6 +157,7 @@ def run_study(
     Members that fail are counted, not raised. In a script, call this below ``if __name__ == "__main__":``, because local
     workers are processes that import the script.
     """
+    check_address_space()
     directory = checked_path("results", results).absolute()
     cluster = _cluster(cluster)
     config = study if isinstance(study, StudyConfig) else parse(StudyConfig, plain(study), f"studies.{directory.name}")
@@ -196,7 +210,7 @@ def compute(
     mended : sequence of str
         Sentences about files that were written again, for the log.
     news : sequence of str
-        Further sentences for the log.
+        Further sentences for the log, if anything is computed.
     quiet : bool
         Show no progress.
     """
@@ -209,8 +223,8 @@ def compute(
     if tasks:
         (directory / MANIFEST).unlink(missing_ok=True)
         shutil.rmtree(directory / SUMMARY, ignore_errors=True)
-    said = [*news, *(f"{sentence}: written again" for sentence in mended), *(_sentence(damage) for damage in broken)]
-    total = _compute(store, tasks, said, _cluster(cluster), quiet) if tasks or said else Total()
+    said = [*(f"{sentence}: written again" for sentence in mended), *(_sentence(damage) for damage in broken)]
+    total = _compute(store, tasks, [*said, *news], _cluster(cluster), quiet) if tasks or said else Total()
     report = StudyReport(
         study=store.study_name,
         study_hash=store.hash,
@@ -316,7 +330,7 @@ def _compute(
         number = sum(len(task.numbers(store)) for task in tasks)
         logger.info("%s: %d of %d members to compute, in %d blocks", name, number, store.size, len(tasks))
         opened = open_cluster(config, len(tasks), directory=store.path.parent, logger=logger)
-        with silent_client(), opened as client, connected(client):
+        with dask_in(logger), silent_client(), opened as client, connected(client):
             scheduler = client.scheduler_info(n_workers=-1)
             workers = len(scheduler["workers"])
             expected = min(config.most, len(tasks)) if isinstance(config, SlurmCluster) else workers
@@ -324,7 +338,7 @@ def _compute(
             if isinstance(config, SchedulerAddress) or config.dashboard:
                 logger.info("%s: %s", name, dashboard(client))
             there = Attendance(client, max(workers, expected), config.patience, logger)
-            warm(client, there)
+            warm(client, there, logger)
             progress = StudyProgress(name, store.size, store.size - number, logger, bar)
             with measured(client, store.path.parent, workers) as performance:
                 for report in results_of(client, store, tasks, there, logger):
@@ -333,7 +347,11 @@ def _compute(
                     performance.add(report)
                     progress.advance(report.cells, len(report.failures))
                     for failure in shown:
-                        logger.warning("%s: cell %s: %s: %s", name, failure["cell"], failure["status"], failure["message"])
+                        words = (name, failure["cell"], failure["status"], failure["message"])
+                        logger.warning("%s: cell %s: %s: %s", *words, extra=FILE_ONLY)
                     if shown and total.failures >= _MOST_TOLD:
-                        logger.warning("%s: further members without a result are in %s only", name, FAILURES)
+                        rest = "%s: further members without a result are in %s only"
+                        logger.warning(rest, name, FAILURES, extra=FILE_ONLY)
+                for sentence in total.sentences():
+                    logger.warning("%s: %s", name, sentence)
     return total

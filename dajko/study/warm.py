@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import time
 from collections import defaultdict
 
 import numpy as np
 from distributed import Client
 
+from dajko._numba import cache_directory
 from dajko.energy import Energy, Entropy, PorousMedium
 from dajko.flow import Flow, trajectories
 from dajko.grid import Grid
@@ -16,6 +18,8 @@ from dajko.observation import DataTerm
 from dajko.solvers import PD3O, InteriorPoint
 from dajko.study.attend import Attendance
 
+# Seconds between two lines that say how far the compiler is.
+_SAY = 15.0
 # What takes longest comes first.
 PARTS = ("lanes", "alone", "pd3o")
 
@@ -29,11 +33,29 @@ def warm_up(part: str) -> None:
         trajectories([flow] * (8 if part == "lanes" else 1))
 
 
-def warm(client: Client, there: Attendance) -> None:
+def cold_sentence() -> str:
+    """That kernels will have to be compiled here, and where they are kept; empty if there are some."""
+    place = cache_directory()
+    if any(place.rglob("*.nbi")):
+        return ""
+    return f"compiling kernels, which takes minutes, once on each host and for each version; they are kept in {place}"
+
+
+def warm(client: Client, there: Attendance, logger: logging.Logger) -> None:
     """Share the parts out over the workers of each host, and wait until the caches hold them.
 
     What a worker that dies should have compiled is not waited for: others compile it when they need it.
+
+    Parameters
+    ----------
+    client : Client
+    there : Attendance
+    logger : logging.Logger
+        Told that kernels are compiled, and how far that is.
     """
+    if sentence := cold_sentence():
+        logger.info(sentence)
+    started = said = time.monotonic()
     hosts = defaultdict(list)
     for address, worker in client.scheduler_info(n_workers=-1)["workers"].items():
         hosts[worker["host"]].append(address)
@@ -43,3 +65,7 @@ def warm(client: Client, there: Attendance) -> None:
             compiling.append((client.submit(warm_up, part, workers=[address], pure=False), address))
     while any(address in there.addresses and not future.done() for future, address in compiling):
         time.sleep(0.05)
+        if time.monotonic() - said > _SAY:
+            said, done = time.monotonic(), sum(future.done() for future, _ in compiling)
+            words = (done, len(compiling), said - started)
+            logger.info("compiling kernels: %d of %d groups are ready after %.0f s", *words)

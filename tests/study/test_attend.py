@@ -131,7 +131,7 @@ def test_kernels_that_a_worker_should_have_compiled_are_not_waited_for_when_it_d
     before = client.submit(time.sleep, 20)  # so that the worker begins with none of them
     killer = threading.Timer(0.5, others.scale, (0,))
     killer.start()
-    warm(client, there)
+    warm(client, there, logging.getLogger("test"))
     killer.join(30)
     assert not there.addresses
     assert not before.done()

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import resource
 import signal
 import socket
 import threading
@@ -26,6 +27,7 @@ from dajko.study.layout import FAILURES, MANIFEST, NOT_REPRODUCIBLE, PERFORMANCE
 from dajko.study.locks import lock
 from dajko.study.run import finish, run_study
 from dajko.study.store import CellStore
+from dajko.study.warm import cold_sentence
 from tests.clusters import scheduler_of
 
 # Eight cells at four points, of which one member has no data at every other step.
@@ -503,3 +505,44 @@ def test_a_lost_block_stays_pending_and_is_computed_next_time(tmp_path, tiny, ad
     report = run_study(study, directory, address, quiet=True)
     assert (report.computed, report.missing, report.pending) == (6, 0, 0)
     assert (directory / SUMMARY).exists()
+
+
+def test_failures_are_told_by_kind(tmp_path, tiny, capsys):
+    """One line for each kind, which names the first; the log names all of them."""
+    failing = tiny({"sweep": {"solver.max_iterations": [1, 100_000]}, "ensemble.members": 9})
+    run_study(failing, tmp_path / "one", 1)
+    told = [line for line in capsys.readouterr().err.splitlines() if "without a result:" in line]
+    assert told == [
+        f"one: 9 without a result: iteration limit, such as cell 0: step 1: {Status.NOT_CONVERGED.message}; "
+        "failures.jsonl names each"
+    ]
+    log = (tmp_path / "one" / "run.log").read_text()
+    assert log.count("not_converged: step 1") == 9
+    assert log.count("9 without a result: iteration limit") == 1
+
+
+@pytest.mark.parametrize("limit", [1, 3 * 2**30])
+def test_too_little_address_space_is_one_sentence(tmp_path, tiny, monkeypatch, limit):
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (limit, resource.RLIM_INFINITY))
+    with pytest.raises(InputError, match=r"of address space \(ulimit -v\), and dajko needs 4 GiB"):
+        run_study(tiny(), tmp_path / "one", 1)
+    assert not (tmp_path / "one").exists()
+
+
+def test_fewer_workers_where_the_memory_does_not_suffice(tmp_path, tiny, monkeypatch, capsys):
+    monkeypatch.setattr("dajko.study.cluster.MEMORY_LIMIT", 1_300_000_000)
+    monkeypatch.setattr("dajko.study.cluster.cores", lambda: 16)
+    run_study(tiny({"block": 1}), tmp_path / "one")
+    errors = capsys.readouterr().err
+    assert "this machine's memory, 1.3 GB, suffices for 2 workers, not for 6" in errors
+    assert "one: 2 workers of the scheduler" in errors
+
+
+def test_it_is_said_that_kernels_are_compiled(tmp_path, monkeypatch):
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    assert cold_sentence() == (
+        f"compiling kernels, which takes minutes, once on each host and for each version; they are kept in {tmp_path}"
+    )
+    (tmp_path / "dajko_1").mkdir()
+    (tmp_path / "dajko_1" / "kernel.nbi").touch()
+    assert cold_sentence() == ""
