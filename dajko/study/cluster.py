@@ -15,14 +15,14 @@ from multiprocessing import resource_tracker
 from pathlib import Path
 
 import dask
-from distributed import Client, LocalCluster
+from distributed import Client, LocalCluster, Worker, WorkerPlugin
 from distributed.system import MEMORY_LIMIT
 
 from dajko.errors import InputError
 from dajko.study import clusters
 from dajko.study.clusters import ClusterConfig, SchedulerAddress, SlurmCluster
 from dajko.study.private import private_folder
-from dajko.study.settings import LOCAL, NO_PAGES, ONE_THREAD, SCHEDULER, SILENT, WORKER
+from dajko.study.settings import LOCAL, NO_PAGES, ONE_THREAD, SCHEDULER, WORKER
 from dajko.study.signals import held_up
 from dajko.study.tls import make_certificates, security, security_for
 
@@ -70,7 +70,7 @@ def _local(config: clusters.LocalCluster, blocks: int, logger: logging.Logger) -
         words = (MEMORY_LIMIT / 1e9, fitting, workers)
         logger.warning("this machine's memory, %.3g GB, suffices for %d workers, not for %d", *words)
         workers = fitting
-    settings = {"distributed.nanny.pre-spawn-environ": {**ONE_THREAD, **SILENT}, **SCHEDULER, **WORKER, **LOCAL}
+    settings = {"distributed.nanny.pre-spawn-environ": ONE_THREAD, **SCHEDULER, **WORKER, **LOCAL}
     settings |= {} if config.dashboard else NO_PAGES
     with private_folder() as folder, dask.config.set({**settings, "temporary-directory": str(folder)}):
         # Whoever reaches a scheduler or a worker can run code, and every user of this machine reaches what listens on
@@ -92,7 +92,18 @@ def _local(config: clusters.LocalCluster, blocks: int, logger: logging.Logger) -
                         memory_limit=config.memory or "auto",
                     )
                 )
-            yield stack.enter_context(Client(cluster))
+            client = stack.enter_context(Client(cluster))
+            client.register_plugin(_Silent())
+            yield client
+
+
+class _Silent(WorkerPlugin):
+    """Workers share this terminal, and what they say when they are ended is noise: how a task fails is data."""
+
+    name = "dajko-silent"
+
+    def setup(self, worker: Worker) -> None:
+        logging.getLogger("distributed").setLevel(logging.CRITICAL)
 
 
 @contextmanager

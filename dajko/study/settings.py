@@ -9,9 +9,6 @@ from typing import Any
 LIBRARIES = ("OMP", "MKL", "OPENBLAS", "NUMBA", "VECLIB")
 ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in LIBRARIES}
 
-# Workers on this machine share its terminal, and what they say when they are ended is noise: how a task fails is data.
-SILENT = {"DASK_LOGGING__DISTRIBUTED": "critical"}
-
 # Of schedulers that dajko starts.
 SCHEDULER: dict[str, Any] = {
     # A task may lose this many workers and is tried again; with the next one it is taken apart (dispatch.py).
