@@ -24,6 +24,7 @@ from soak.fuzz import fuzz as fuzzed
 from soak.kills import Undisturbed, in_own_folder, scheduler_killed, undisturbed, workers_killed, workflow_killed
 from soak.outcome import Outcome
 from soak.stores import store_damaged
+from soak.verdict import Verdict, figures, verdicts
 
 Disturb = Callable[[Path, str, Undisturbed], Outcome]
 
@@ -132,6 +133,29 @@ def fuzz(seed: int, output: Path | None, count: int, first: int, processes: int,
     )
     console.print(table)
     sys.exit(bool(bad))
+
+
+@main.command()
+@_json
+@click.option("--count", type=click.IntRange(min=1), default=10_000, show_default=True, help="Problems.")
+@click.option("--first", type=click.IntRange(min=0), default=0, show_default=True, help="Number of the first of them.")
+@click.option("--processes", type=click.IntRange(min=1), default=2, show_default=True)
+def wild(output: Path | None, count: int, first: int, processes: int) -> None:
+    """Solve wild random problems of one step, and judge what is called good.
+
+    Exit code 1 if a good step has another mass, is negative, or is not within 2 % of the mass of a much finer one.
+    """
+    console = Console(width=140)
+    found: list[Verdict] = []
+    for judged in verdicts(list(range(first, first + count)), processes):
+        found.append(judged)
+        if judged.doubtful:
+            console.print(str(judged), highlight=False)
+    known = figures(found)
+    _save(output, known)
+    for name, value in known.items():
+        console.print(f"{name.replace('_', ' ')}: {value}", highlight=False)
+    sys.exit(any(judged.doubtful for judged in found))
 
 
 @main.command()

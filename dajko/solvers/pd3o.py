@@ -166,10 +166,10 @@ class PD3O:
     def _with_units(self, problem: Problem, warm_start: tuple[Path, Dual] | None, missing: float) -> Step:
         try:
             same = dimensionless(problem)
+            step = self._dimensionless(same.problem, warm_start, missing)
         except ArithmeticError as reason:
             message = f"pd3o, 0 iterations: {reason}"
             return Step(problem.at_rest, Status.FAILED, 0, {}, math.nan, message)
-        step = self._dimensionless(same.problem, warm_start, missing)
         potential = None if step.potential is None else same.potential_with_units(step.potential)
         return replace(step, path=same.with_units(step.path), potential=potential)
 
@@ -281,6 +281,8 @@ class PD3O:
                 f"solver.primal_step must be less than 2 / L = {bound:.6g}, where L is the Lipschitz constant of the "
                 f"gradient of the energy, got {primal:.6g}"
             )
+        if self.primal_step is None and not (0.0 < primal < math.inf and 0.9 / (primal * norm) < math.inf):
+            raise ArithmeticError("the energy is so steep that there is no step size for it")
         dual = 0.9 / (primal * norm) if self.dual_step is None else self.dual_step
         if not primal * dual * norm < 1.0:
             raise InputError(

@@ -1,9 +1,12 @@
 """Wild problems: what ``interior_point`` calls converged has the old mass, nothing negative, and no higher energy."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from dajko import InteriorPoint
 from dajko.solvers import Status
+from soak.verdict import figures, verdict, verdicts
 from soak.wild import wild_problem
 
 COUNT = 300
@@ -26,3 +29,23 @@ def test_what_is_called_converged_is_sound():
             before, after = problem.combined_energy(old), problem.combined_energy(new)
             assert after <= before + 1e-9 * max(abs(before), abs(after)) or not np.isfinite(before)
     assert converged >= 0.97 * COUNT
+
+
+def test_verdicts_and_what_they_come_to():
+    """The first problems, judged by mass, sign and a finer solve; none is called good that is not."""
+    found = list(verdicts(list(range(60)), 1))
+    assert not any(judged.doubtful for judged in found)
+    known = figures(found)
+    assert known["problems"] == sum(known["statuses"].values()) == 60
+    assert known["without_fallback"] >= 0.95
+    assert known["largest_mass_change"] < 1e-12
+    assert known["least_density"] >= 0.0
+    assert known["compared"] >= 55
+
+
+def test_a_good_step_that_is_none_is_doubtful():
+    good = replace(verdict(0), status="converged")
+    assert not good.doubtful
+    for damage in ({"mass": 1e-7}, {"least": -1e-9}, {"apart": 0.03}):
+        assert replace(good, **damage).doubtful
+        assert not replace(good, **damage, status="not_converged").doubtful

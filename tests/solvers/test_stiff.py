@@ -38,3 +38,14 @@ def test_the_mesa_limit():
     assert pairs.max() == pytest.approx(1.0, abs=0.02)
     inside = np.abs(GRID.x) < 0.3
     np.testing.assert_allclose(0.5 * (last[inside][1:] + last[inside][:-1]), 1.0, atol=0.02)
+
+
+@pytest.mark.parametrize("m", [5.0, 20.0, 50.0, 200.0, 1000.0])
+def test_the_tolerance_means_the_same_for_all_exponents(m):
+    """In a slope, from a rough density: within 0.1 % of the mass of the minimiser, though U' says little of the density."""
+    rough = np.random.default_rng(3).exponential(size=GRID.nx + 1)
+    problem = Problem(0.8 * rough, Energy(PorousMedium(m), potential=3.0 * GRID.x), GRID, 0.02)
+    step, finer = InteriorPoint().solve(problem), InteriorPoint(tol=1e-8, max_iterations=400).solve(problem)
+    assert step.converged
+    assert finer.converged
+    assert GRID.integrate(np.abs(step.density - finer.density)) < 1e-3 * GRID.integrate(problem.initial)
