@@ -22,8 +22,12 @@ run: install
 	@echo "Snakemake's report:           $(CURDIR)/results/snakemake-report.html"
 	@echo "Stores, one for each study:   $(CURDIR)/results/<study>/, open them with dajko.open_study"
 
+# The report's pages are tested in Chromium where there is one.
+BROWSER := $(firstword $(foreach name,chromium chromium-browser google-chrome chrome,$(shell command -v $(name))))
+
 test: install
-	$(BIN)/python -m pytest -n auto
+	$(if $(BROWSER),,@echo "No Chromium here: the tests of the report's pages in a browser are left out.")
+	$(BIN)/python -m pytest -n auto --dist worksteal $(if $(BROWSER),,-m "not browser")
 
 soak: install
 	$(BIN)/python -m soak fuzz --json results/soak-fuzz.json

@@ -13,6 +13,8 @@ from soak.wild import wild_problem
 
 # What a good step may have: relative change of the mass of either class of nodes, and distance to a much finer one.
 MOST_MASS_CHANGE, MOST_APART = 1e-8, 0.02
+# Objectives that differ by less than this share are the same.
+_ROUNDING = 1e-3
 # The tolerance of the step that others are compared with.
 _FINE = 1e-8
 
@@ -34,7 +36,7 @@ class Verdict:
         Least value of the density, relative to its largest.
     apart : float
         L1 distance to the density of a step that is solved with a tolerance 1000 times smaller, relative to the mass; NaN
-        where that does not converge.
+        where that does not converge, or has come to another minimum, which is higher.
     """
 
     number: int
@@ -103,6 +105,8 @@ def figures(found: list[Verdict]) -> dict[str, object]:
 def _apart(problem: Problem, step: Step) -> float:
     """The distance of a step to one that is solved much more accurately; NaN where there is none."""
     finer = InteriorPoint(tol=_FINE, max_iterations=400).solve(problem)
-    if finer.status != Status.CONVERGED:
+    with np.errstate(all="ignore"):
+        higher = problem.value(finer.path) > problem.value(step.path) + _ROUNDING * abs(problem.value(step.path))
+    if finer.status != Status.CONVERGED or higher:
         return float("nan")
     return float(problem.grid.integrate(np.abs(step.density - finer.density)) / problem.grid.integrate(finer.density))
