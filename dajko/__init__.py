@@ -36,7 +36,7 @@ _HOMES = {
     "QuadraticAttraction": "dajko.interaction",
     "Sensors": "dajko.observation",
     "Spread": "dajko.observation",
-    "Status": "dajko.solvers",
+    "Status": "dajko.status",
     "Step": "dajko.solvers",
     "Variance": "dajko.observation",
     "evolve": "dajko.flow",

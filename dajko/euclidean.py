@@ -26,7 +26,7 @@ from dajko.checks import number as checked_number
 from dajko.errors import InputError
 from dajko.grid import Array
 from dajko.movement import minimizing_movements
-from dajko.solvers.problem import Status
+from dajko.status import Status
 
 # A step has converged when its gradient is below the last share of what its terms may be. Rounding in the objective keeps a
 # minimisation from getting there; Newton's method for the gradient does, once the minimisation has come near, to the first.

@@ -17,7 +17,8 @@ from dajko.grid import Array, Grid, checked_grid
 from dajko.movement import minimizing_movements
 from dajko.observation import DataTerm
 from dajko.resolution import check_spreads, odd_even, resolution
-from dajko.solvers import DEFAULT_SOLVER, InteriorPoint, Problem, Solver, Status, Step, as_solver, solve, take_over
+from dajko.solvers import DEFAULT_SOLVER, InteriorPoint, Problem, Solver, Step, as_solver, solve, take_over
+from dajko.status import Status
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Protocol, TypeVar
 
 from dajko.grid import Array
-from dajko.solvers.problem import Status
+from dajko.status import Status
 
 
 class Movement(Protocol):

@@ -25,7 +25,8 @@ import numpy as np
 from dajko.duality import DualBound, dual_bound, feasible_path, final_potential, potential_of, slack, velocity
 from dajko.energy import internal_slope
 from dajko.grid import Array
-from dajko.solvers.problem import Path, Problem, Status, Step
+from dajko.solvers.problem import Path, Problem, Step
+from dajko.status import Status
 
 
 @dataclass(frozen=True)

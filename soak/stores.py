@@ -19,7 +19,7 @@ import zarr
 from numcodecs.zstd import Zstd
 from numpy.typing import ArrayLike
 
-from dajko.solvers import Status
+from dajko.status import Status
 from dajko.study.layout import SUMMARY
 from soak import counting, studies
 from soak.kills import Undisturbed

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dajko.solvers import InteriorPoint, Problem, Status, Step, solve
+from dajko.solvers import InteriorPoint, Problem, Step, solve
+from dajko.status import Status
 from soak.wild import wild_problem
 
 # What a good step may have: relative change of the mass of either class of nodes, and distance to a much finer one.
 MOST_MASS_CHANGE, MOST_APART = 1e-8, 0.02
-# Objectives that differ by less than this share are the same.
+# Objectives that differ by less than this share of what the step gains are the same.
 _ROUNDING = 1e-3
 # The tolerance of the step that others are compared with.
 _FINE = 1e-8
@@ -106,7 +107,8 @@ def _apart(problem: Problem, step: Step) -> float:
     """The distance of a step to one that is solved much more accurately; NaN where there is none."""
     finer = InteriorPoint(tol=_FINE, max_iterations=400).solve(problem)
     with np.errstate(all="ignore"):
-        higher = problem.value(finer.path) > problem.value(step.path) + _ROUNDING * abs(problem.value(step.path))
+        rest, reached, other = (problem.value(path) for path in (problem.at_rest, step.path, finer.path))
+        higher = other - reached > _ROUNDING * abs(rest - reached)
     if finer.status != Status.CONVERGED or higher:
         return float("nan")
     return float(problem.grid.integrate(np.abs(step.density - finer.density)) / problem.grid.integrate(finer.density))

@@ -10,7 +10,7 @@ import pytest
 import xarray as xr
 
 import dajko
-from dajko.solvers import Status
+from dajko.status import Status
 from dajko.study.block import Task, run_block
 from dajko.study.config import StudyConfig
 from dajko.study.labelled import write_summary

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from dajko import distance
 from dajko.errors import InputError
 from dajko.grid import Array, Grid
-from dajko.solvers import Status
+from dajko.status import Status
 from dajko.study.config import StudyConfig
 from dajko.study.experiment import Experiment, build
 from dajko.study.labelled import open_cells

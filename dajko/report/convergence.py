@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from dajko import distance
 from dajko.grid import Array, Grid
 from dajko.report.choice import combinations
 from dajko.report.errors import NORMS, cell_errors, smallest, summarise
@@ -122,6 +121,8 @@ def convergence_table(results: StudyResults) -> pd.DataFrame:
 
 def _against_finest(results: StudyResults, steps: pd.Series[float]) -> pd.DataFrame:
     """Distances of the final densities to those of the finest run, in the shape of :func:`cell_errors`."""
+    from dajko import distance  # loads a compiler, which who only reads does not need
+
     used = {p: np.flatnonzero(usable(results.along(p)["status"].values)).tolist() for p in steps.index}
     converged = steps[[bool(used[p]) for p in steps.index]]
     columns = ["point", *(f"{norm}_final" for norm in NORMS)]

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from dajko.errors import InputError
 from dajko.grid import Array
-from dajko.solvers import Status
+from dajko.status import Status
 from dajko.study.condition import condition
 from dajko.study.config import StudyConfig
 from dajko.study.foreign import as_stored

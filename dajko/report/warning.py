@@ -13,7 +13,7 @@ from dajko.profiles import MOST_OUTSIDE
 from dajko.report.reading import StudyResults, usable
 from dajko.report.words import number, percent
 from dajko.resolution import LEAST_RESOLUTION, MOST_ODD_EVEN
-from dajko.solvers import Status
+from dajko.status import Status
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from dajko.checks import shown
 from dajko.errors import InputError
 from dajko.solvers.interior_point import InteriorPoint
 from dajko.solvers.pd3o import PD3O
-from dajko.solvers.problem import Path, Problem, Status, Step
+from dajko.solvers.problem import Path, Problem, Step
+from dajko.status import Status
 
 Solver = InteriorPoint | PD3O
 

@@ -27,7 +27,8 @@ import numpy as np
 from dajko import duality
 from dajko.energy import internal_slope
 from dajko.grid import Array
-from dajko.solvers.problem import Path, Problem, Status, Step
+from dajko.solvers.problem import Path, Problem, Step
+from dajko.status import Status
 
 # Largest relative change of the mass, of all nodes, and of the even and the odd ones.
 MOST_MASS_CHANGE = 1e-8

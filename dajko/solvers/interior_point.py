@@ -23,7 +23,8 @@ from dajko.solvers import layout, panels
 from dajko.solvers.lanes import LANES, PLAIN, WIDTH
 from dajko.solvers.majorize import descend, local_step
 from dajko.solvers.march import Record, march, prediction_error
-from dajko.solvers.problem import Path, Problem, Status, Step
+from dajko.solvers.problem import Path, Problem, Step
+from dajko.status import Status
 
 # Eight lanes cost as much as four flows alone, and more where the matrices of eight do not fit into the cache of a core.
 # Results are the same either way.

@@ -34,7 +34,8 @@ import numpy as np
 from dajko.energy import Energy
 from dajko.grid import Array
 from dajko.interaction import GridInteraction
-from dajko.solvers.problem import Problem, Status, Step
+from dajko.solvers.problem import Problem, Step
+from dajko.status import Status
 
 # Eigenvalues below this share of the largest are rounding.
 _ROUNDING = 1e-12

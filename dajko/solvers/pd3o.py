@@ -53,8 +53,9 @@ from dajko.solvers.constraints import (
 )
 from dajko.solvers.dimensionless import dimensionless
 from dajko.solvers.majorize import convex_step, descend, is_convex
-from dajko.solvers.problem import Objective, Path, Problem, Status, Step, energy_gradient, energy_value
+from dajko.solvers.problem import Objective, Path, Problem, Step, energy_gradient, energy_value
 from dajko.solvers.proximal_maps import project_dual, prox_action, prox_action_internal
+from dajko.status import Status
 
 DataStep = Literal["auto", "explicit", "dual"]
 

@@ -10,7 +10,6 @@ half the squared Wasserstein distance and the objective is that of the implicit 
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -20,55 +19,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from dajko._numba import kernel, sum_kernel
-from dajko.checks import instance, number, shown
+from dajko.checks import instance, number
 from dajko.energy import Energy, internal, internal_slope
-from dajko.errors import InputError
 from dajko.grid import Array, Grid, checked_grid
 from dajko.interaction import GridInteraction, add_mean_field
 from dajko.observation import DataTerm, Operator, add_gradient, observe, operator
 from dajko.quadrature import weighted_product
-
-
-class Status(enum.IntEnum):
-    """How a solve ended, from good to bad. The value 0 is kept for cells of a study that have not been computed yet."""
-
-    PENDING = 0
-    CONVERGED = 1
-    FALLBACK = 2
-    NOT_CONVERGED = 3
-    FAILED = 4
-
-    @classmethod
-    def _missing_(cls, value: object) -> Status:
-        raise InputError(f"status must be one of {', '.join(f'{s.value} ({s.name})' for s in cls)}, got {shown(value)}")
-
-    @property
-    def message(self) -> str:
-        """A sentence that says what happened and what can be done."""
-        return _MESSAGES[self]
-
-    @property
-    def usable(self) -> bool:
-        """Whether there is a result that met the stopping rule of the solver that made it."""
-        return self in (Status.CONVERGED, Status.FALLBACK)
-
-    @staticmethod
-    def flags() -> dict[str, Any]:
-        """CF attributes of a variable that holds statuses."""
-        return {
-            "flag_values": np.array(list(Status), dtype=np.int8),
-            "flag_meanings": " ".join(s.name.lower() for s in Status),
-        }
-
-
-_MESSAGES = {
-    Status.PENDING: "not computed yet",
-    Status.CONVERGED: "converged",
-    Status.FALLBACK: "interior_point did not converge, and pd3o did in its place",
-    Status.NOT_CONVERGED: "the iteration limit was reached before the stopping rule was met; raise "
-    "solver.max_iterations, loosen solver.tol, or enlarge theta",
-    Status.FAILED: "the iterates stopped being finite numbers; check the energy and the data, or take smaller solver steps",
-}
+from dajko.status import Status
 
 
 class Objective(NamedTuple):

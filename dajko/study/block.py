@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dajko.solvers import Status
+from dajko.status import Status
 from dajko.study.cells import CellResult, killed, run_cells
 from dajko.study.foreign import own
 from dajko.study.identity import id_text, words_of

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from dajko.solvers import Status
+from dajko.status import Status
 from dajko.study.experiment import Experiment, build, simulate_many
 from dajko.study.plan import Plan
 

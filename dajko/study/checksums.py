@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dajko.solvers import Status
+from dajko.status import Status
 from dajko.study.layout import CHECKSUM
 from dajko.study.opening import clear
 from dajko.study.records import cell_checksums

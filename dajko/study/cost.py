@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dajko.solvers.lanes import WIDTH
 from dajko.study.config import StudyConfig
 
 # A chunk holds at most this many bytes of the largest variable, and the densities of a block that is being computed so many,
@@ -44,6 +43,8 @@ def block_size(study: StudyConfig, cells: int, given: int | None, largest: int) 
     largest : int
         Bytes of a cell in the largest variable.
     """
+    from dajko.solvers.lanes import WIDTH  # loads a compiler, which who only reads stores does not need
+
     seconds = estimated_seconds(study)
     size = min(_BLOCK_SECONDS / seconds, cells / 8)
     size = max(size, min(cells / _MOST_BLOCKS, _LONGEST_BLOCK_SECONDS / seconds))

@@ -21,7 +21,7 @@ import numpy as np
 import zarr
 
 import dajko
-from dajko.solvers import Status
+from dajko.status import Status
 from dajko.study.columns import Columns, categories, coordinate, coordinate_names, parameter_keys
 from dajko.study.config import SCHEMA_VERSION, study_hash
 from dajko.study.cost import block_size

@@ -21,7 +21,8 @@ from dajko.grid import Array, Grid
 from dajko.observation import DataTerm, IntervalMasses, Observation, Sensors, as_observation, measure
 from dajko.optimality import OptimalityOverTime
 from dajko.resolution import check_spreads, odd_even, resolution
-from dajko.solvers import PD3O, InteriorPoint, Problem, Solver, Status
+from dajko.solvers import PD3O, InteriorPoint, Problem, Solver
+from dajko.status import Status
 from dajko.study.config import StudyConfig
 from dajko.study.ingredients import (
     ArrayConfig,

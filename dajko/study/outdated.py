@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dajko.solvers import Status
+from dajko.status import Status
 from dajko.study.foreign import own, unknown
 from dajko.study.identity import cell_ids, words_of
 from dajko.study.layout import NOT_ASKED

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from dajko.errors import InputError
 from dajko.flow import Flow, steps_in_time
-from dajko.solvers import Status, Step, as_solver
+from dajko.solvers import Step, as_solver
+from dajko.status import Status
 from dajko.study.block import fitted, work_of
 from dajko.study.cells import run_cells
 from dajko.study.cluster import check_address_space

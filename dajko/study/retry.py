@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from dajko.errors import InputError
-from dajko.solvers import Status
+from dajko.status import Status
 from dajko.study.block import Task, work_of
 from dajko.study.checksums import all_blocks, repair
 from dajko.study.cluster import check_address_space

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from dajko.solvers import Status
+from dajko.status import Status
 from dajko.study.checksums import all_blocks, chunk_path
 from dajko.study.condition import condition
 from dajko.study.identity import id_text

@@ -19,7 +19,7 @@ from numcodecs.zstd import Zstd
 from numpy.typing import ArrayLike, NDArray
 
 from dajko.errors import InputError
-from dajko.solvers import Status
+from dajko.status import Status
 from dajko.study.config import StudyConfig
 from dajko.study.foreign import as_stored
 from dajko.study.guard import METADATA, DamagedError, intact, writing_all_chunks

@@ -14,7 +14,7 @@ import zarr
 from numpy.typing import NDArray
 
 from dajko.errors import InputError
-from dajko.solvers import Status
+from dajko.status import Status
 from dajko.study.layout import ALL_VARIABLES, ID, KEPT, MEMBER, NOT_ASKED, OBSERVATION, ORDER, SEED_KEY, TIME, X
 from dajko.study.store import CellStore
 from dajko.study.sweep import all_written, dimension_name

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dajko.report.reading import read_results
-from dajko.solvers import Status
+from dajko.status import Status
 from dajko.study.config import StudyConfig
 from dajko.study.experiment import build, simulate
 from dajko.study.labelled import write_summary

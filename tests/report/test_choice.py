@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dajko.report.choice import best_theta
-from dajko.solvers import Status
+from dajko.status import Status
 
 THETAS = [1e-4, 1e-3, 1e-2, 1e-1]
 

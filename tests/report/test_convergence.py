@@ -10,7 +10,7 @@ from dajko.grid import Grid
 from dajko.report.convergence import convergence_table, fit_order, orders
 from dajko.report.findings import findings
 from dajko.report.reading import read_results
-from dajko.solvers import Status
+from dajko.status import Status
 from dajko.study.labelled import open_study
 
 TAUS = {"time": {"tau": 1e-3, "end": 8e-3}, "sweep": {"time.tau": [8e-3, 4e-3, 2e-3, 1e-3]}}

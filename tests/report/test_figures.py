@@ -15,7 +15,7 @@ from dajko.report import errors, panels, style
 from dajko.report.captions import captions
 from dajko.report.figures import make_figures, make_tables, plot_study
 from dajko.report.reading import read_results
-from dajko.solvers import Status
+from dajko.status import Status
 from dajko.study.config import StudyConfig
 from dajko.study.parse import parse
 

@@ -7,7 +7,7 @@ import pytest
 
 from dajko.errors import InputError
 from dajko.report.reading import read_results
-from dajko.solvers import Status
+from dajko.status import Status
 from dajko.study.labelled import open_study
 from dajko.study.layout import CELLS, SUMMARY
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from dajko import InteriorPoint
-from dajko.solvers import Status
+from dajko.status import Status
 from soak.verdict import figures, verdict, verdicts
 from soak.wild import wild_problem
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dajko import Barenblatt, DoubleWell, Energy, Entropy, Gaussian, Grid, InteriorPoint, PorousMedium, evolve
-from dajko.solvers import Status
+from dajko.status import Status
 
 WELL = Grid(-1.0, 1.0, 60, 2)
 

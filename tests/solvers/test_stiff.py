@@ -5,7 +5,8 @@ import pytest
 
 from dajko import Energy, Grid, InteriorPoint, PorousMedium, evolve
 from dajko.distance import w2
-from dajko.solvers import Problem, Status
+from dajko.solvers import Problem
+from dajko.status import Status
 
 GRID, TAU = Grid(-1.0, 1.0, 80, 4), 1e-3
 BOX = np.where(np.abs(GRID.x) < 0.25, 1.5, 0.0) + 1e-6

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from dajko.solvers import Status
+from dajko.status import Status
 from dajko.study.checksums import Damage, chunk_path, damaged, repair
 from dajko.study.layout import NOT_REPRODUCIBLE, VARIABLES
 from dajko.study.store import Block, CellStore

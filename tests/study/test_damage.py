@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from dajko.cli import main
 from dajko.errors import DamageWarning, InputError
 from dajko.report import figures
-from dajko.solvers import Status
+from dajko.status import Status
 from dajko.study.labelled import open_study, open_summary, write_summary
 from dajko.study.layout import CELLS, NOT_REPRODUCIBLE, SUMMARY
 from dajko.study.run import run_study

@@ -9,7 +9,7 @@ import xarray as xr
 from distributed import Client, WorkerPlugin
 
 from dajko.errors import InputError
-from dajko.solvers import Status
+from dajko.status import Status
 from dajko.study.cluster import open_cluster
 from dajko.study.config import LocalCluster
 from dajko.study.dispatch import connected

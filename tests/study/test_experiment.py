@@ -12,7 +12,8 @@ from dajko.flow import trajectories
 from dajko.grid import Grid
 from dajko.interaction import GaussianKernel, Logarithmic, Morse, PowerLaw, QuadraticAttraction
 from dajko.observation import DataTerm, Sensors
-from dajko.solvers import PD3O, Status
+from dajko.solvers import PD3O
+from dajko.status import Status
 from dajko.study import experiment
 from dajko.study.cells import run_cells
 from dajko.study.config import StudyConfig

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from dajko.solvers import Status
+from dajko.status import Status
 from dajko.study.block import Task, run_block
 from dajko.study.identity import id_text
 from dajko.study.journal import entries, last_entries, record

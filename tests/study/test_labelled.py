@@ -12,7 +12,7 @@ import zarr
 
 import dajko
 from dajko.errors import InputError
-from dajko.solvers import Status
+from dajko.status import Status
 from dajko.study.block import Task, run_block
 from dajko.study.guard import SoundStore
 from dajko.study.labelled import (

@@ -12,7 +12,7 @@ import zarr
 
 import dajko
 from dajko.errors import InputError
-from dajko.solvers import Status
+from dajko.status import Status
 from dajko.study.block import Task, run_block
 from dajko.study.config import SCHEMA_VERSION, study_hash
 from dajko.study.labelled import open_study

@@ -14,7 +14,7 @@ import xarray as xr
 import yaml
 
 from dajko.errors import InputError
-from dajko.solvers import Status
+from dajko.status import Status
 from dajko.study import cells as cells_module
 from dajko.study.block import Task, run_block
 from dajko.study.checksums import chunk_path, damaged

@@ -4,7 +4,7 @@ import pytest
 import xarray as xr
 
 from dajko.errors import InputError
-from dajko.solvers import Status
+from dajko.status import Status
 from dajko.study.journal import entries
 from dajko.study.labelled import open_study, open_summary
 from dajko.study.layout import CELLS, MANIFEST, NOT_REPRODUCIBLE

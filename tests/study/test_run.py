@@ -17,8 +17,9 @@ import xarray as xr
 
 import dajko
 from dajko.errors import InputError
-from dajko.solvers import Problem, Status
+from dajko.solvers import Problem
 from dajko.solvers.dimensionless import dimensionless
+from dajko.status import Status
 from dajko.study.checksums import repair
 from dajko.study.cluster import open_cluster
 from dajko.study.clusters import LocalCluster, SchedulerAddress

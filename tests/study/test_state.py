@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from dajko.solvers import Status
+from dajko.status import Status
 from dajko.study.block import Task, run_block
 from dajko.study.checksums import chunk_path
 from dajko.study.locks import alone

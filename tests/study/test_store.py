@@ -12,7 +12,7 @@ import zarr
 
 from dajko.errors import InputError
 from dajko.report.figures import plot_study
-from dajko.solvers import Status
+from dajko.status import Status
 from dajko.study.block import Task, run_block
 from dajko.study.config import StudyConfig, study_hash
 from dajko.study.cost import block_size, estimated_seconds

@@ -13,8 +13,9 @@ from dajko.paper.finding import Finding, Picture, Table, Verdict
 from dajko.paper.stores import Flow, Stores
 from dajko.paper.words import PANELS, STEPS, count, fixed, percent, row, short
 from dajko.profiles import Barenblatt
-from dajko.solvers import PD3O, Problem, Status
+from dajko.solvers import PD3O, Problem
 from dajko.solvers.pd3o import Steps, lipschitz_bounds
+from dajko.status import Status
 
 _K = [f"k = {k}" for k in PANELS]
 
