@@ -8,14 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dajko.duality import dual_bound
 from dajko.solvers import InteriorPoint, Problem, Step, solve
 from dajko.status import Status
 from soak.wild import wild_problem
 
 # What a good step may have: relative change of the mass of either class of nodes, and distance to a much finer one.
 MOST_MASS_CHANGE, MOST_APART = 1e-8, 0.02
-# Objectives that differ by less than this share of what the step gains are the same.
-_ROUNDING = 1e-3
 # The tolerance of the step that others are compared with.
 _FINE = 1e-8
 
@@ -37,7 +36,7 @@ class Verdict:
         Least value of the density, relative to its largest.
     apart : float
         L1 distance to the density of a step that is solved with a tolerance 1000 times smaller, relative to the mass; NaN
-        where that does not converge, or has come to another minimum, which is higher.
+        where that does not converge, or the step is not convex and may have several minima.
     """
 
     number: int
@@ -70,7 +69,7 @@ def verdict(number: int) -> Verdict:
         status=step.status.name.lower(),
         exponent=float(problem.energy.exponent),
         mass=max(abs(after - before) / before for after, before in masses if before > 0.0),
-        least=float(new.min() / new.max()),
+        least=float(new.min() / new.max()) if np.isfinite(new).all() else float("nan"),
         apart=apart,
     )
 
@@ -107,8 +106,6 @@ def _apart(problem: Problem, step: Step) -> float:
     """The distance of a step to one that is solved much more accurately; NaN where there is none."""
     finer = InteriorPoint(tol=_FINE, max_iterations=400).solve(problem)
     with np.errstate(all="ignore"):
-        rest, reached, other = (problem.value(path) for path in (problem.at_rest, step.path, finer.path))
-        higher = other - reached > _ROUNDING * abs(rest - reached)
-    if finer.status != Status.CONVERGED or higher:
-        return float("nan")
+        if finer.status != Status.CONVERGED or not dual_bound(problem, finer.path, finer.potential).certified:
+            return float("nan")
     return float(problem.grid.integrate(np.abs(step.density - finer.density)) / problem.grid.integrate(finer.density))
