@@ -142,7 +142,8 @@ def _where() -> str:
 def _judged(code: Any, out: str, err: str, file: Path) -> str:
     """Why an answer is none."""
     if code == 0:
-        return "" if out and not err else f"accepted, and said {err[:200]!r}"
+        warned = all(line.startswith("dajko: warning: studies.") for line in err.splitlines())
+        return "" if out and warned else f"accepted, and said {err[:200]!r}"
     lines = err.split("\n")[:-1]
     if code != 2 or out or not lines:
         return f"exit code {code}, said {out[:100]!r} and {err[:200]!r}"

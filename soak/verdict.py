@@ -69,7 +69,7 @@ def verdict(number: int) -> Verdict:
         status=step.status.name.lower(),
         exponent=float(problem.energy.exponent),
         mass=max(abs(after - before) / before for after, before in masses if before > 0.0),
-        least=float(new.min() / new.max()) if np.isfinite(new).all() else float("nan"),
+        least=float(new.min() / new.max()) if step.status.usable else float("nan"),
         apart=apart,
     )
 
