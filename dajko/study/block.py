@@ -74,6 +74,7 @@ class Work:
     plan: Plan
     groups: tuple[Group | None, ...]  # of the plan, for each group of the store
     order: tuple[NDArray[np.int64], ...]
+    is_current: bool  # whether this process computes what the store was made for
 
     def cell(self, group: int, number: int) -> tuple[int, int]:
         """Point and member of a cell."""
@@ -126,7 +127,7 @@ def run_block(path: str, digest: str, task: Task) -> BlockReport:
 def compute_cells(path: str, digest: str, task: Task) -> list[tuple[int, CellResult]]:
     """Simulate the cells of a task, and write nothing."""
     known = work_of(path, digest)
-    if known.store.code != sources().code(words_of(known.store.study)):
+    if not known.is_current:
         raise RuntimeError(f"the dajko of this worker has other numerical code than the one that made {path}")
     numbers = task.numbers(known.store)
     cells = [known.cell(task.block.group, number) for number in numbers]
@@ -180,7 +181,8 @@ def _work_of(path: str, digest: str, _version: tuple[int, int, int]) -> Work:
     plan, groups = known_plan(store.study_name, own(store.study, store.path)), range(len(store.groups))
     planned = {plan.shape(group.points[0]).written: group for group in plan.groups}
     found = tuple(planned.get(store.shape(i).written) for i in groups)
-    return Work(store, plan, found, tuple(store.order(i) for i in groups))
+    is_current = store.code == sources().code(words_of(store.study))
+    return Work(store, plan, found, tuple(store.order(i) for i in groups), is_current)
 
 
 def _entry(store: CellStore, task: Task, number: int, result: CellResult) -> dict[str, Any]:
