@@ -39,15 +39,17 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakefmt --check Snakefile workflow reproductions
 	$(BIN)/snakemake --lint --quiet
 	@! grep -nE '(https?://|--index-url|--find-links)' requirements.lock
 
 bench: .venv/bench
 	$(BIN)/python -m benchmarks measure
 
+PAPER := reproductions/data_driven_gradient_flows
+
 paper: install
-	$(SNAKEMAKE) paper --configfile $(wildcard config/paper/*.yaml) --config results=results/paper
+	$(SNAKEMAKE) --snakefile $(PAPER)/Snakefile paper --configfile $(wildcard config/paper/*.yaml) --config results=results/paper
 	@mkdir -p docs/figures/paper
 	@cp results/paper/paper.md docs/paper.md
 	@cp results/paper/figures/paper/*.png docs/figures/paper/

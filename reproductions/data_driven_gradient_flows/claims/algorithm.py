@@ -9,13 +9,13 @@ from dajko.energy import Energy, PorousMedium
 from dajko.flow import jko_step
 from dajko.grid import Array, Grid
 from dajko.observation import DataTerm
-from dajko.paper.finding import Finding, Table, Verdict
-from dajko.paper.stores import Flow, Stores
-from dajko.paper.words import count, fixed, row, short
 from dajko.profiles import Barenblatt
 from dajko.solvers import PD3O, InteriorPoint, Path, Problem
 from dajko.solvers.constraints import operator_norm, zero_dual
 from dajko.solvers.pd3o import lipschitz_bounds
+from reproductions.data_driven_gradient_flows.finding import Finding, Table, Verdict
+from reproductions.data_driven_gradient_flows.stores import Flow, Stores
+from reproductions.data_driven_gradient_flows.words import count, fixed, row, short
 
 FIGURES = tuple(f"figure-5-{i}" for i in range(1, 7))
 

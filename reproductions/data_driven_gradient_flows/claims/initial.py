@@ -6,10 +6,10 @@ import numpy as np
 
 from dajko.grid import Array
 from dajko.observation import measure
-from dajko.paper import figures
-from dajko.paper.finding import Finding, Picture, Table, Verdict
-from dajko.paper.stores import Flow, Stores
-from dajko.paper.words import PANELS, STEPS, fixed, percent, row
+from reproductions.data_driven_gradient_flows import figures
+from reproductions.data_driven_gradient_flows.finding import Finding, Picture, Table, Verdict
+from reproductions.data_driven_gradient_flows.stores import Flow, Stores
+from reproductions.data_driven_gradient_flows.words import PANELS, STEPS, fixed, percent, row
 
 _K = [f"k = {k}" for k in PANELS]
 

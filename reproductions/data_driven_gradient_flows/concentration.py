@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from dajko.grid import Array
-from dajko.paper.stores import Flow
+from reproductions.data_driven_gradient_flows.stores import Flow
 
 # A bump is at the limit of its grid when two neighbouring nodes hold this share of its mass.
 LIMIT = 0.9

@@ -8,14 +8,14 @@ import numpy as np
 
 from dajko.grid import Array
 from dajko.observation import DataTerm
-from dajko.paper import figures
-from dajko.paper.finding import Finding, Picture, Table, Verdict
-from dajko.paper.stores import Flow, Stores
-from dajko.paper.words import PANELS, STEPS, count, fixed, percent, row, short
 from dajko.profiles import Barenblatt
 from dajko.solvers import PD3O, Problem
 from dajko.solvers.pd3o import Steps, lipschitz_bounds
 from dajko.status import Status
+from reproductions.data_driven_gradient_flows import figures
+from reproductions.data_driven_gradient_flows.finding import Finding, Picture, Table, Verdict
+from reproductions.data_driven_gradient_flows.stores import Flow, Stores
+from reproductions.data_driven_gradient_flows.words import PANELS, STEPS, count, fixed, percent, row, short
 
 _K = [f"k = {k}" for k in PANELS]
 

@@ -6,11 +6,11 @@ import numpy as np
 
 from dajko.distance import kantorovich_potential
 from dajko.optimality import first_order, optimality
-from dajko.paper.finding import Finding, Picture, Table, Verdict
-from dajko.paper.stores import Stores
-from dajko.paper.words import percent, short
 from dajko.report.optimality import first_order_figure
 from dajko.solvers import PD3O, InteriorPoint, Problem, Step
+from reproductions.data_driven_gradient_flows.finding import Finding, Picture, Table, Verdict
+from reproductions.data_driven_gradient_flows.stores import Stores
+from reproductions.data_driven_gradient_flows.words import percent, short
 
 # The density below which a node counts as vacuum, as a share of the largest density: nothing is determined there.
 _VACUUM = 2e-3

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from dajko.grid import Array
-from dajko.paper import figures
-from dajko.paper.finding import Finding, Picture, Table, Verdict
-from dajko.paper.stores import Stores
-from dajko.paper.words import fixed, order, percent, short, slope
 from dajko.profiles import Barenblatt
+from reproductions.data_driven_gradient_flows import figures
+from reproductions.data_driven_gradient_flows.finding import Finding, Picture, Table, Verdict
+from reproductions.data_driven_gradient_flows.stores import Stores
+from reproductions.data_driven_gradient_flows.words import fixed, order, percent, short, slope
 
 _RULES = ("trapezoid", "right")
 

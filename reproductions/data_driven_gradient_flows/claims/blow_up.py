@@ -7,11 +7,11 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from dajko.paper import blow_up_figures as figures
-from dajko.paper import concentration as c
-from dajko.paper.finding import Finding, Picture, Table, Verdict
-from dajko.paper.stores import Flow, Stores
-from dajko.paper.words import count, fixed, row, short
+from reproductions.data_driven_gradient_flows import blow_up_figures as figures
+from reproductions.data_driven_gradient_flows import concentration as c
+from reproductions.data_driven_gradient_flows.finding import Finding, Picture, Table, Verdict
+from reproductions.data_driven_gradient_flows.stores import Flow, Stores
+from reproductions.data_driven_gradient_flows.words import count, fixed, row, short
 
 _FREE, _TIED = "no data", "expectation, variance"
 _STEPS = (0, 1, 10, 100, 1000, 10_000)

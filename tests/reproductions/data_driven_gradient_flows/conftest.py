@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from dajko.paper.stores import Stores
 from dajko.study.block import Task, run_block
 from dajko.study.members import make_plan
 from dajko.study.parse import read_studies
 from dajko.study.prepare import prepare
+from reproductions.data_driven_gradient_flows.stores import Stores
 
 FILES = [
-    Path(__file__).parents[2] / "config" / "paper" / name
+    Path(__file__).parents[3] / "config" / "paper" / name
     for name in ("porous-medium.yaml", "claims.yaml", "chemotaxis.yaml")
 ]
 

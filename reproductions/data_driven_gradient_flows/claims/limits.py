@@ -8,10 +8,10 @@ from scipy.integrate import solve_ivp
 from dajko import distance, euclidean
 from dajko.grid import Array
 from dajko.observation import measure
-from dajko.paper import figures
-from dajko.paper.finding import Finding, Picture, Table, Verdict
-from dajko.paper.stores import Flow, Stores
-from dajko.paper.words import fixed, order, percent, short, slope
+from reproductions.data_driven_gradient_flows import figures
+from reproductions.data_driven_gradient_flows.finding import Finding, Picture, Table, Verdict
+from reproductions.data_driven_gradient_flows.stores import Flow, Stores
+from reproductions.data_driven_gradient_flows.words import fixed, order, percent, short, slope
 
 
 def theta_limits(stores: Stores) -> tuple[Array, Array, Array]:

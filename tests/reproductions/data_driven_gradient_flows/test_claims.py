@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from dajko import Barenblatt, InputError
-from dajko.paper.claims import algorithm, estimates, exponent, initial, limits, orders
-from dajko.paper.finding import Verdict
-from dajko.paper.words import fixed, slope
 from dajko.study.checked import check_plan
 from dajko.study.members import make_plan
 from dajko.study.parse import read_studies
+from reproductions.data_driven_gradient_flows.claims import algorithm, estimates, exponent, initial, limits, orders
+from reproductions.data_driven_gradient_flows.finding import Verdict
+from reproductions.data_driven_gradient_flows.words import fixed, slope
 
-CONFIG = Path(__file__).parents[2] / "config" / "paper"
+CONFIG = Path(__file__).parents[3] / "config" / "paper"
 
 EXACT = {"solver": "interior_point", "rule": "right"}
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
-from dajko.paper.stores import Stores
+from reproductions.data_driven_gradient_flows.stores import Stores
 
 
 class Verdict(enum.Enum):

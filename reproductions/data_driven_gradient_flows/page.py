@@ -11,11 +11,11 @@ from pathlib import Path
 
 import jinja2
 
-from dajko.paper.claims import SECTIONS
-from dajko.paper.finding import Finding, Verdict
-from dajko.paper.stores import Stores
 from dajko.report.style import save_figure
 from dajko.study.parse import read_studies
+from reproductions.data_driven_gradient_flows.claims import SECTIONS
+from reproductions.data_driven_gradient_flows.finding import Finding, Verdict
+from reproductions.data_driven_gradient_flows.stores import Stores
 
 PAGE, HTML = "paper.md", "paper.html"
 # Relative to the pages, also where they are copied to among the documents.
@@ -78,7 +78,7 @@ def write_paper(results: Path, files: list[Path]) -> list[Path]:
         images[name] = f"data:image/png;base64,{base64.b64encode(image.read_bytes()).decode('ascii')}"
     counts = {v.value: sum(f.verdict is v for s in sections for f in s.findings) for v in Verdict}
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("dajko.paper", ""),
+        loader=jinja2.PackageLoader("reproductions.data_driven_gradient_flows", ""),
         autoescape=lambda name: bool(name) and ".html." in str(name),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

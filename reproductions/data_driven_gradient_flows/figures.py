@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from dajko.grid import Array
-from dajko.paper.stores import Flow, Stores
-from dajko.paper.words import PANELS, STEPS
 from dajko.report import style
+from reproductions.data_driven_gradient_flows.stores import Flow, Stores
+from reproductions.data_driven_gradient_flows.words import PANELS, STEPS
 
 # As in the paper: the truth is red and solid, the scheme blue and dotted.
 TRUTH = {"color": style.VERMILION, "linestyle": "-", "linewidth": 1.4}

@@ -9,9 +9,9 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dajko.paper import concentration as c
-from dajko.paper.stores import Flow, Stores
 from dajko.report import style
+from reproductions.data_driven_gradient_flows import concentration as c
+from reproductions.data_driven_gradient_flows.stores import Flow, Stores
 
 _FREE, _TIED = {"color": style.VERMILION}, {"color": style.PURPLE}
 _PANELS = (0, 1, 10, 100, 1000, 10_000)

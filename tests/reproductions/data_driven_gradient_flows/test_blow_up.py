@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from dajko import Gaussian, Grid
-from dajko.paper import concentration
-from dajko.paper.claims import blow_up, optimality
-from dajko.paper.finding import Verdict
+from reproductions.data_driven_gradient_flows import concentration
+from reproductions.data_driven_gradient_flows.claims import blow_up, optimality
+from reproductions.data_driven_gradient_flows.finding import Verdict
 
 # Measures
 

@@ -6,9 +6,9 @@ from html.parser import HTMLParser
 import pytest
 from filelock import FileLock
 
-from dajko.paper.claims import SECTIONS
-from dajko.paper.finding import Verdict
-from dajko.paper.page import anchor, write_paper
+from reproductions.data_driven_gradient_flows.claims import SECTIONS
+from reproductions.data_driven_gradient_flows.finding import Verdict
+from reproductions.data_driven_gradient_flows.page import anchor, write_paper
 
 
 @pytest.fixture(scope="module")

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-from dajko.paper.claims import algorithm, blow_up, estimates, exponent, initial, limits, optimality, orders
-from dajko.paper.finding import Claim
+from reproductions.data_driven_gradient_flows.claims import (
+    algorithm,
+    blow_up,
+    estimates,
+    exponent,
+    initial,
+    limits,
+    optimality,
+    orders,
+)
+from reproductions.data_driven_gradient_flows.finding import Claim
 
 SECTIONS: tuple[tuple[str, tuple[Claim, ...]], ...] = (
     ("Figure 5.1: the scheme without data", (initial.profiles, initial.energy_decay)),
