@@ -13,18 +13,18 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from dajko.study.config import StudyConfig
-from dajko.study.layout import CELLS, SUMMARY
-from dajko.study.members import known_plan
-from dajko.study.parse import read_studies
-from dajko.study.run import run_study
+from dajko.study.commands.run import run_study
+from dajko.study.config.parse import read_studies
+from dajko.study.config.study import StudyConfig
+from dajko.study.design.members import known_plan
+from dajko.study.store.variables import CELLS, SUMMARY
 
 _FILE = Path(__file__).with_name("scale.yaml")
 
 _OPEN = """
 import sys, time
 import dajko
-from dajko.study.labelled import open_study
+from dajko.study.store.labelled import open_study
 started = time.perf_counter()
 view = open_study(sys.argv[1])
 print(time.perf_counter() - started)

@@ -13,21 +13,21 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-import dajko.study.block
-import dajko.study.cells
-import dajko.study.experiment
-import dajko.study.run
+import dajko.study.commands.run
+import dajko.study.execution.simulate
+import dajko.study.execution.task
+import dajko.study.twin.experiment
 from benchmarks.stages import Place, Stages
 from dajko import distance
 from dajko.solvers import InteriorPoint
-from dajko.study.block import Task
-from dajko.study.cluster import open_cluster
-from dajko.study.config import StudyConfig
-from dajko.study.members import make_plan
-from dajko.study.parse import read_studies
-from dajko.study.prepare import prepare
-from dajko.study.run import run_study
-from dajko.study.store import CellStore
+from dajko.study.commands.run import run_study
+from dajko.study.config.parse import read_studies
+from dajko.study.config.study import StudyConfig
+from dajko.study.design.members import make_plan
+from dajko.study.execution.cluster import open_cluster
+from dajko.study.execution.task import Task
+from dajko.study.store.cells import CellStore
+from dajko.study.store.prepare import prepare
 
 _FILE = Path(__file__).with_name("study.yaml")
 
@@ -101,7 +101,7 @@ def profile(members: int, workers: int, least: float = 20.0) -> Profile:
     """Run the study once, with clocks, and some of its blocks once more in this process, for at least so many seconds."""
     _run(_study(10), 1)
     stages = Stages(time.perf_counter)
-    run_module = dajko.study.run
+    run_module = dajko.study.commands.run
     places = [
         Place(run_module, "make_plan", "planning and checking"),
         Place(run_module, "check_plan", "planning and checking"),
@@ -158,9 +158,9 @@ def _cpu_seconds() -> float:
 def _block_shares(study: StudyConfig, least: float) -> dict[str, float]:
     """Shares of the CPU time of blocks, from as many of them as take so many seconds."""
     stages = Stages(time.process_time)
-    experiment = dajko.study.experiment
+    experiment = dajko.study.twin.experiment
     places = [
-        Place(dajko.study.cells, "build", "building experiments"),
+        Place(dajko.study.execution.simulate, "build", "building experiments"),
         Place(experiment.Experiment, "data", "noisy data"),
         Place(experiment, "trajectories", "flow: problems and bookkeeping"),
         Place(InteriorPoint, "solve", "interior_point"),
@@ -176,7 +176,7 @@ def _block_shares(study: StudyConfig, least: float) -> dict[str, float]:
         with stages.watch(places):
             for block in store.pending():
                 with stages.stage("block: the rest"):
-                    dajko.study.block.run_block(str(store.path), store.hash, Task(block))
+                    dajko.study.execution.task.run_block(str(store.path), store.hash, Task(block))
                 if sum(stages.seconds.values()) > least:
                     break
     total = sum(stages.seconds.values())

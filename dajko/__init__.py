@@ -42,8 +42,8 @@ _HOMES = {
     "evolve": "dajko.flow",
     "jko_step": "dajko.flow",
     "measure": "dajko.observation",
-    "open_study": "dajko.study.labelled",
-    "run_study": "dajko.study.run",
+    "open_study": "dajko.study.store.labelled",
+    "run_study": "dajko.study.commands.run",
 }
 
 __version__ = "0.1.0"
@@ -58,8 +58,8 @@ if TYPE_CHECKING:
     from dajko.observation import DataTerm, Expectation, IntervalMasses, Mass, Mean, Sensors, Spread, Variance, measure
     from dajko.profiles import Barenblatt, Gaussian, GaussianMixture, Heat, OrnsteinUhlenbeck
     from dajko.solvers import PD3O, InteriorPoint, Status, Step
-    from dajko.study.labelled import open_study
-    from dajko.study.run import run_study
+    from dajko.study.commands.run import run_study
+    from dajko.study.store.labelled import open_study
 
 
 def __getattr__(name: str) -> Any:

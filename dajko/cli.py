@@ -14,7 +14,7 @@ import click
 
 from dajko import __version__
 from dajko.errors import InputError
-from dajko.study.signals import Ended, answered, leave
+from dajko.signals import Ended, answered, leave
 
 DONE, SOME_FAILED, BAD_INPUT = 0, 1, 2
 INCOMPLETE = 2
@@ -31,7 +31,7 @@ def _answered(command: Callable[..., int]) -> Callable[..., None]:
             _say(error)
             code = BAD_INPUT
         except OSError as error:
-            from dajko.study.space import is_full, no_space, reason
+            from dajko.study.store.disk import is_full, no_space, reason
 
             if not is_full(error):
                 raise
@@ -44,7 +44,7 @@ def _answered(command: Callable[..., int]) -> Callable[..., None]:
 
 def _say(sentences: object, about: object = None) -> None:
     """Tell people something beside the result, without characters that a terminal would obey."""
-    from dajko.study.parse import printable
+    from dajko.study.config.parse import printable
 
     for line in str(sentences).splitlines():
         click.echo(printable(f"dajko: {line}" if about is None else f"dajko: {about}: {line}"), err=True)
@@ -99,8 +99,8 @@ def validate(file: Path) -> int:
     """
     import numpy as np
 
-    from dajko.study.cost import estimated_seconds
-    from dajko.study.doubts import doubts
+    from dajko.study.design.cost import estimated_seconds
+    from dajko.study.twin.doubts import doubts
 
     for plan in _plans(file, ()):
         cells = len(plan.points) * plan.members
@@ -156,9 +156,9 @@ def run(
       dajko run config/config.yaml --scheduler tls://10.0.0.1:8786 --certificates ~/.dajko/tls
     Exit code: 0 done, 1 some members failed, 2 bad input, or some members are missing.
     """
-    from dajko.study.parse import read_studies
-    from dajko.study.prepare import inspect
-    from dajko.study.run import run_study
+    from dajko.study.commands.run import run_study
+    from dajko.study.config.parse import read_studies
+    from dajko.study.store.prepare import inspect
 
     given = _cluster(workers, scheduler, certificates)
     plans = _plans(file, studies)
@@ -190,8 +190,8 @@ def status(directory: Path, as_json: bool, verify: bool) -> int:
       dajko status results --verify
     Exit code: 0 complete, 1 some members failed, 2 bad input, or some members are missing or damaged.
     """
-    from dajko.study.parse import printable
-    from dajko.study.state import study_state
+    from dajko.study.commands.status import study_state
+    from dajko.study.config.parse import printable
 
     found, wrong = [], False
     for study in _study_directories(directory):
@@ -229,9 +229,9 @@ def reproduce(directory: Path, cell: str, as_json: bool) -> int:
       dajko reproduce results/theta-noise 9f86d081884c7d65 --json
     Exit code: 0 equal to the stored cell, 1 different, 2 bad input.
     """
-    from dajko.study.describe import described
-    from dajko.study.reproduce import reproduce_cell
-    from dajko.study.warm import cold_sentence
+    from dajko.study.commands.reproduce import reproduce_cell
+    from dajko.study.commands.reproduction_text import described
+    from dajko.study.execution.warm_up import cold_sentence
 
     if sentence := cold_sentence():
         _say(sentence)
@@ -266,7 +266,7 @@ def retry(
       dajko retry results/theta-noise --set solver.max_iterations=500 --set solver.tol=1e-4
     Exit code: 0 no member is left that failed, 1 some are, 2 bad input.
     """
-    from dajko.study.retry import parse_setting, retry_study
+    from dajko.study.commands.retry import parse_setting, retry_study
 
     given = _cluster(workers, scheduler, certificates)
     study = _one_study(directory)
@@ -286,7 +286,7 @@ def migrate(directory: Path) -> int:
       dajko migrate results
     Exit code: 0 done, 2 bad input.
     """
-    from dajko.study.migrate import migrate_study
+    from dajko.study.store.migrate import migrate_study
 
     for study in _study_directories(directory):
         before, after, added = migrate_study(study)
@@ -311,7 +311,7 @@ def report(directory: Path) -> int:
     """
     from dajko.report.figures import plot_study
     from dajko.report.page import warnings_of, write_page
-    from dajko.study.labelled import damage_sentences, is_damaged
+    from dajko.study.store.labelled import damage_sentences, is_damaged
 
     studies, drawn, wrong = _study_directories(directory), [], False
     for study in studies:
@@ -361,7 +361,7 @@ def certificates(directory: Path, days: int) -> int:
       dajko cluster certificates ~/.dajko/tls
     Exit code: 0 done, 2 bad input.
     """
-    from dajko.study.tls import make_certificates
+    from dajko.study.execution.tls import make_certificates
 
     made = make_certificates(directory.absolute(), days)
     # Also without a dashboard Dask serves pages there, and by default on all interfaces.
@@ -377,8 +377,8 @@ def certificates(directory: Path, days: int) -> int:
 
 def _cluster(workers: int | None, scheduler: str | None, certificates: Path | None) -> Any:
     """The cluster of the command line, None if it names none."""
-    from dajko.study.clusters import SchedulerAddress
-    from dajko.study.tls import in_directory
+    from dajko.study.config.cluster import SchedulerAddress
+    from dajko.study.execution.tls import in_directory
 
     if scheduler is None:
         if certificates is not None:
@@ -394,9 +394,9 @@ def _cluster(workers: int | None, scheduler: str | None, certificates: Path | No
 
 def _plans(file: Path, names: tuple[str, ...]) -> list[Any]:
     """The studies of a file, or those named, planned and with every cell checked."""
-    from dajko.study.checked import check_plan
-    from dajko.study.members import make_plan
-    from dajko.study.parse import in_file, read_studies
+    from dajko.study.config.parse import in_file, read_studies
+    from dajko.study.design.members import make_plan
+    from dajko.study.twin.checks import check_plan
 
     config = read_studies(file)
     for name in names:
@@ -412,7 +412,7 @@ def _plans(file: Path, names: tuple[str, ...]) -> list[Any]:
 
 
 def _study_directories(directory: Path) -> list[Path]:
-    from dajko.study.layout import CELLS, NEW
+    from dajko.study.store.variables import CELLS, NEW
 
     def holds(study: Path) -> bool:
         return (study / CELLS).exists() or (study / NEW).exists()

@@ -20,7 +20,7 @@ from distributed.comm.core import connect
 from distributed.core import send_recv
 from distributed.protocol.pickle import dumps, loads
 
-from dajko.study.tls import make_certificates, security
+from dajko.study.execution.tls import make_certificates, security
 
 _SECONDS = 3.0
 _PAGES = (

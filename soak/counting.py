@@ -25,7 +25,7 @@ def environment(log: Path, root: Path) -> dict[str, str]:
 
 def dask_setup(worker: Any) -> None:
     """Called by Dask in each worker before it takes its first task."""
-    from dajko.study import block as module
+    from dajko.study.execution import task as module
 
     block: Any = module
     simulate, write = block.run_cells, block.write_cells

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from dajko.study.state import study_state
+from dajko.study.commands.status import study_state
 from soak import counting, studies
 from soak.kills import Undisturbed, expect
 from soak.outcome import Outcome

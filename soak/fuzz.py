@@ -73,7 +73,7 @@ def fuzz(seed: int, numbers: list[int], processes: int = 2) -> Iterator[Answer]:
 def _limit() -> None:
     """Bound the memory of this process, and load what is needed before."""
     import dajko.cli
-    import dajko.study.run  # noqa: F401
+    import dajko.study.commands.run  # noqa: F401
 
     used = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
     resource.setrlimit(resource.RLIMIT_AS, (used + BYTES, used + BYTES))

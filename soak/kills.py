@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dajko.errors import InputError
-from dajko.study.checksums import damaged
-from dajko.study.store import CellStore
+from dajko.study.store.cells import CellStore
+from dajko.study.store.checksums import damaged
 from soak import counting, studies
 from soak.outcome import BLOCK, Outcome
 from soak.programs import PATIENCE, ends_within, kill_group, kill_one, started, wait_for

@@ -20,7 +20,7 @@ from numcodecs.zstd import Zstd
 from numpy.typing import ArrayLike
 
 from dajko.status import Status
-from dajko.study.layout import SUMMARY
+from dajko.study.store.variables import SUMMARY
 from soak import counting, studies
 from soak.kills import Undisturbed
 from soak.outcome import Outcome

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from dajko.study.layout import CELLS, NOT_REPRODUCIBLE
+from dajko.study.store.variables import CELLS, NOT_REPRODUCIBLE
 
 ROOT = Path(__file__).parents[1]
 NAME = "soak"

@@ -1,6 +1,6 @@
 """Clusters that tests share."""
 
-from dajko.study.clusters import Certificates, SchedulerAddress
+from dajko.study.config.cluster import Certificates, SchedulerAddress
 
 
 def scheduler_of(client):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import dajko
-from dajko.study.parse import read_studies
+from dajko.study.config.parse import read_studies
 
 MASS = 1.0 / (0.2 * np.sqrt(np.pi))
 TAU, STEPS, HALF_WIDTH = 1e-3, 20, 1.0

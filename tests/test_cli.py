@@ -15,11 +15,11 @@ from click.testing import CliRunner
 
 import dajko
 from dajko.cli import main
-from dajko.study.config import StudyConfig
-from dajko.study.members import make_plan
-from dajko.study.parse import parse
-from dajko.study.prepare import prepare
-from dajko.study.store import CellStore
+from dajko.study.config.parse import parse
+from dajko.study.config.study import StudyConfig
+from dajko.study.design.members import make_plan
+from dajko.study.store.cells import CellStore
+from dajko.study.store.prepare import prepare
 
 DAJKO = [sys.executable, "-c", "from dajko.cli import main; main(prog_name='dajko')"]
 
@@ -607,7 +607,7 @@ def test_validate_solves_nothing(invoke, write, monkeypatch):
     def never(*_, **__):
         raise AssertionError("nothing may be solved here")
 
-    monkeypatch.setattr("dajko.study.experiment.trajectory", never)
+    monkeypatch.setattr("dajko.study.twin.experiment.trajectory", never)
     truth = {"kind": "solve", "energy": {"internal": {"kind": "entropy"}}, "initial": {"profile": "gaussian"}}
     assert invoke("validate", write({"truth": truth})).exit_code == 0
 

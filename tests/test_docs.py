@@ -11,14 +11,14 @@ import xarray as xr
 
 import dajko
 from dajko.status import Status
-from dajko.study.block import Task, run_block
-from dajko.study.config import StudyConfig
-from dajko.study.labelled import write_summary
-from dajko.study.layout import KEPT
-from dajko.study.members import make_plan
-from dajko.study.parse import parse
-from dajko.study.prepare import prepare
-from dajko.study.store import CellStore
+from dajko.study.config.parse import parse
+from dajko.study.config.study import StudyConfig
+from dajko.study.design.members import make_plan
+from dajko.study.execution.task import Task, run_block
+from dajko.study.store.cells import CellStore
+from dajko.study.store.labelled import write_summary
+from dajko.study.store.prepare import prepare
+from dajko.study.store.variables import KEPT
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = [

@@ -8,10 +8,10 @@ import pytest
 import dajko
 from dajko.distance import l1
 from dajko.profiles import Gaussian
-from dajko.study.cluster import open_cluster
-from dajko.study.config import LocalCluster
-from dajko.study.experiment import build
-from dajko.study.parse import read_studies
+from dajko.study.config.parse import read_studies
+from dajko.study.config.study import LocalCluster
+from dajko.study.execution.cluster import open_cluster
+from dajko.study.twin.experiment import build
 from tests.clusters import scheduler_of
 
 FOLDER = Path(__file__).parents[1] / "config" / "examples"

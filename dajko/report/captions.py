@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from dajko.study.config import StudyConfig
+from dajko.study.config.study import StudyConfig
 
 # The figures, in the order of the page.
 FIGURE_NAMES = (

@@ -7,10 +7,10 @@ from typing import Any
 from pydantic import BaseModel
 
 from dajko.report.words import number
-from dajko.study.config import StudyConfig
-from dajko.study.foreign import foreign_sentence, unknown
-from dajko.study.ingredients import EnergyConfig, ExactTruth, IntervalMassesConfig, SensorsConfig, ValuesConfig
-from dajko.study.variation import DistributionConfig
+from dajko.study.config.foreign import foreign_sentence, unknown
+from dajko.study.config.ingredients import EnergyConfig, ExactTruth, IntervalMassesConfig, SensorsConfig, ValuesConfig
+from dajko.study.config.study import StudyConfig
+from dajko.study.config.variation import DistributionConfig
 
 _PROFILES = {
     "barenblatt": "a Barenblatt profile",

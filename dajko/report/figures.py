@@ -15,8 +15,8 @@ from dajko.report.convergence import convergence_table, orders
 from dajko.report.errors import error_table, status_table
 from dajko.report.reading import StudyResults, read_results
 from dajko.report.warning import warning_table
-from dajko.study.files import output_folder
-from dajko.study.labelled import damage_sentences
+from dajko.study.store.files import output_folder
+from dajko.study.store.labelled import damage_sentences
 
 FIGURES, TABLES = "figures", "tables"
 

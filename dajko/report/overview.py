@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dajko.report.page import PAGE, render, study_context
-from dajko.study.files import write_text
+from dajko.study.store.files import write_text
 
 OVERVIEW = "overview.html"
 # Bytes of a page that opens as a data URL: 2 MiB, less a third for its coding, and a reserve.

@@ -22,11 +22,11 @@ from dajko.report.figures import FIGURES, TABLE_NAMES, TABLES
 from dajko.report.findings import findings
 from dajko.report.reading import SweptAxis, swept_axes
 from dajko.report.words import aligned, name_of, number, order_text
-from dajko.study.files import write_text
-from dajko.study.foreign import as_stored
-from dajko.study.labelled import summary_attributes
-from dajko.study.layout import CELLS, SUMMARY
-from dajko.study.members import data_only_theta
+from dajko.study.config.foreign import as_stored
+from dajko.study.design.members import data_only_theta
+from dajko.study.store.files import write_text
+from dajko.study.store.labelled import summary_attributes
+from dajko.study.store.variables import CELLS, SUMMARY
 
 PAGE = "report.html"
 # Rows of a table and sentences of warning that a page shows: whole tables, unless a browser would choke on them.

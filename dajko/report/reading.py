@@ -22,14 +22,14 @@ from numpy.typing import NDArray
 from dajko.errors import InputError
 from dajko.grid import Array
 from dajko.status import Status
-from dajko.study.condition import condition
-from dajko.study.config import StudyConfig
-from dajko.study.foreign import as_stored
-from dajko.study.labelled import is_current, open_cells, open_summary, write_summary
-from dajko.study.layout import CELLS
-from dajko.study.state import failure_kinds
-from dajko.study.store import CellStore, cells_path
-from dajko.study.sweep import dimension_name
+from dajko.study.commands.status import failure_kinds
+from dajko.study.config.foreign import as_stored
+from dajko.study.config.study import StudyConfig
+from dajko.study.design.sweep import dimension_name
+from dajko.study.store.cells import CellStore, cells_path
+from dajko.study.store.condition import condition
+from dajko.study.store.labelled import is_current, open_cells, open_summary, write_summary
+from dajko.study.store.variables import CELLS
 
 # Statuses of the cells that statistics use.
 _USABLE = [status for status in Status if status.usable]

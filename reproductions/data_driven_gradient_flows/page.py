@@ -12,7 +12,7 @@ from pathlib import Path
 import jinja2
 
 from dajko.report.style import save_figure
-from dajko.study.parse import read_studies
+from dajko.study.config.parse import read_studies
 from reproductions.data_driven_gradient_flows.claims import SECTIONS
 from reproductions.data_driven_gradient_flows.finding import Finding, Verdict
 from reproductions.data_driven_gradient_flows.stores import Stores

@@ -14,11 +14,11 @@ from dajko import distance
 from dajko.errors import InputError
 from dajko.grid import Array, Grid
 from dajko.status import Status
-from dajko.study.config import StudyConfig
-from dajko.study.experiment import Experiment, build
-from dajko.study.labelled import open_cells
-from dajko.study.members import make_plan
-from dajko.study.store import CellStore, cells_path
+from dajko.study.config.study import StudyConfig
+from dajko.study.design.members import make_plan
+from dajko.study.store.cells import CellStore, cells_path
+from dajko.study.store.labelled import open_cells
+from dajko.study.twin.experiment import Experiment, build
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,8 +10,8 @@ from benchmarks.scaling import Point, along, exponent
 from benchmarks.stages import Place, Stages
 from benchmarks.study import profile
 from benchmarks.timing import Contestant, alternate, spread, times_faster
-from dajko.study.experiment import build
-from dajko.study.parse import read_studies
+from dajko.study.config.parse import read_studies
+from dajko.study.twin.experiment import build
 
 CONFIG = Path(__file__).parents[2] / "config" / "paper" / "porous-medium.yaml"
 

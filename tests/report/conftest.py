@@ -5,12 +5,12 @@ import pytest
 
 from dajko.report.reading import read_results
 from dajko.status import Status
-from dajko.study.config import StudyConfig
-from dajko.study.experiment import build, simulate
-from dajko.study.labelled import write_summary
-from dajko.study.members import make_plan, operator_labels
-from dajko.study.parse import parse
-from dajko.study.prepare import prepare
+from dajko.study.config.parse import parse
+from dajko.study.config.study import StudyConfig
+from dajko.study.design.members import make_plan, operator_labels
+from dajko.study.store.labelled import write_summary
+from dajko.study.store.prepare import prepare
+from dajko.study.twin.experiment import build, simulate
 
 # What the changes of a test leave as it is; cells cost milliseconds.
 _BASE = {

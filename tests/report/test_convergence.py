@@ -11,7 +11,7 @@ from dajko.report.convergence import convergence_table, fit_order, orders
 from dajko.report.findings import findings
 from dajko.report.reading import read_results
 from dajko.status import Status
-from dajko.study.labelled import open_study
+from dajko.study.store.labelled import open_study
 
 TAUS = {"time": {"tau": 1e-3, "end": 8e-3}, "sweep": {"time.tau": [8e-3, 4e-3, 2e-3, 1e-3]}}
 

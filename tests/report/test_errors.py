@@ -6,7 +6,7 @@ import pytest
 from dajko.report.errors import cell_errors, error_table, over_time, status_table
 from dajko.report.reading import read_results
 from dajko.status import Status
-from dajko.study.labelled import open_study
+from dajko.study.store.labelled import open_study
 
 
 def row(table, norm, statistic, **values):

@@ -16,8 +16,8 @@ from dajko.report.captions import captions
 from dajko.report.figures import make_figures, make_tables, plot_study
 from dajko.report.reading import read_results
 from dajko.status import Status
-from dajko.study.config import StudyConfig
-from dajko.study.parse import parse
+from dajko.study.config.parse import parse
+from dajko.study.config.study import StudyConfig
 
 TIME = {"error_time", "energy", "densities"}
 OVER_THETA = {"error_theta", "error_theta_final"}

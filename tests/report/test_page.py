@@ -10,7 +10,7 @@ from dajko.errors import InputError
 from dajko.report.figures import plot_study
 from dajko.report.page import write_page
 from dajko.status import Status
-from dajko.study.layout import CELLS
+from dajko.study.store.variables import CELLS
 
 THETA = {"theta": [1e-4, 1e-3, 1e-2]}
 

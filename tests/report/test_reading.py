@@ -8,8 +8,8 @@ import pytest
 from dajko.errors import InputError
 from dajko.report.reading import read_results
 from dajko.status import Status
-from dajko.study.labelled import open_study
-from dajko.study.layout import CELLS, SUMMARY
+from dajko.study.store.labelled import open_study
+from dajko.study.store.variables import CELLS, SUMMARY
 
 
 def test_every_point_has_the_numbers_of_the_store(theta_study):

@@ -7,8 +7,8 @@ from matplotlib.figure import Figure
 from dajko.report import style
 from dajko.report.describe import describe
 from dajko.report.words import aligned, mathematics, number, order_text, percent
-from dajko.study.config import StudyConfig
-from dajko.study.parse import parse
+from dajko.study.config.parse import parse
+from dajko.study.config.study import StudyConfig
 
 MINUS, TIMES, SPACE = "\N{MINUS SIGN}", "\N{MULTIPLICATION SIGN}", "\N{NO-BREAK SPACE}"
 

@@ -12,7 +12,7 @@ import pytest
 from filelock import FileLock
 
 from dajko.errors import InputError
-from dajko.study.store import CellStore
+from dajko.study.store.cells import CellStore
 from soak import counting, studies
 from soak.attack import attacked, can_be_another_user, unprotected
 from soak.damage import damaged
@@ -163,7 +163,7 @@ def test_an_answer_that_is_none(monkeypatch, raised, problem):
     def broken(_):
         raise raised
 
-    monkeypatch.setattr("dajko.study.parse.read_studies", broken)
+    monkeypatch.setattr("dajko.study.config.parse.read_studies", broken)
     assert answer(0, "none", b"studies: {}").problem.startswith(problem)
 
 
@@ -172,12 +172,12 @@ def test_an_answer_that_warns_or_writes(monkeypatch):
         warnings.warn("loudly", RuntimeWarning, stacklevel=1)
         raise InputError(f"{path}: is bad")
 
-    monkeypatch.setattr("dajko.study.parse.read_studies", warning)
+    monkeypatch.setattr("dajko.study.config.parse.read_studies", warning)
     assert answer(0, "none", b"").problem.startswith("warning: RuntimeWarning: loudly")
 
     def writing(path):
         Path("left").touch()
         raise InputError(f"{path}: is bad")
 
-    monkeypatch.setattr("dajko.study.parse.read_studies", writing)
+    monkeypatch.setattr("dajko.study.config.parse.read_studies", writing)
     assert answer(0, "none", b"").problem == "something was written: ['left', 'studies.yaml']"

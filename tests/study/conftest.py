@@ -2,12 +2,12 @@
 
 import pytest
 
-from dajko.study.block import Task, run_block
-from dajko.study.cluster import open_cluster
-from dajko.study.config import LocalCluster, StudyConfig
-from dajko.study.members import make_plan
-from dajko.study.parse import parse
-from dajko.study.prepare import prepare
+from dajko.study.config.parse import parse
+from dajko.study.config.study import LocalCluster, StudyConfig
+from dajko.study.design.members import make_plan
+from dajko.study.execution.cluster import open_cluster
+from dajko.study.execution.task import Task, run_block
+from dajko.study.store.prepare import prepare
 from tests.clusters import scheduler_of
 
 

@@ -9,7 +9,7 @@ import pytest
 import xarray as xr
 import yaml
 
-from dajko.study.layout import CELLS, NOT_REPRODUCIBLE
+from dajko.study.store.variables import CELLS, NOT_REPRODUCIBLE
 
 # 140 cells, so that there are more blocks of 64 than one, and as many solved at once as the solver does.
 STUDY = {

@@ -7,9 +7,9 @@ import pytest
 import xarray as xr
 
 from dajko.status import Status
-from dajko.study.checksums import Damage, chunk_path, damaged, repair
-from dajko.study.layout import NOT_REPRODUCIBLE, VARIABLES
-from dajko.study.store import Block, CellStore
+from dajko.study.store.cells import Block, CellStore
+from dajko.study.store.checksums import Damage, chunk_path, damaged, repair
+from dajko.study.store.variables import NOT_REPRODUCIBLE, VARIABLES
 
 STUDY = {"sweep": {"theta": [1e-3, 1e-2, 0.1]}, "ensemble.members": 4, "block": 4}
 SECOND = Block(0, 4, 8)

@@ -8,10 +8,10 @@ import jsonschema
 import pytest
 
 from dajko.errors import InputError
-from dajko.study import schema
-from dajko.study.config import NOT_COMPUTED, StudyConfig, StudyFile, study_hash
-from dajko.study.members import make_plan
-from dajko.study.parse import parse, read_studies, read_yaml
+from dajko.study.config import schema
+from dajko.study.config.parse import parse, read_studies, read_yaml
+from dajko.study.config.study import NOT_COMPUTED, StudyConfig, StudyFile, study_hash
+from dajko.study.design.members import make_plan
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.json"
@@ -19,7 +19,7 @@ FILES = sorted((ROOT / "config").rglob("*.yaml"))
 
 
 def test_the_schema_file_is_up_to_date():
-    assert SCHEMA.read_text(encoding="utf-8") == schema.text(), f"run: python -m dajko.study.schema {SCHEMA}"
+    assert SCHEMA.read_text(encoding="utf-8") == schema.text(), f"run: python -m dajko.study.config.schema {SCHEMA}"
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)

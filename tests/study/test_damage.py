@@ -11,10 +11,10 @@ from dajko.cli import main
 from dajko.errors import DamageWarning, InputError
 from dajko.report import figures
 from dajko.status import Status
-from dajko.study.labelled import open_study, open_summary, write_summary
-from dajko.study.layout import CELLS, NOT_REPRODUCIBLE, SUMMARY
-from dajko.study.run import run_study
-from dajko.study.store import CellStore
+from dajko.study.commands.run import run_study
+from dajko.study.store.cells import CellStore
+from dajko.study.store.labelled import open_study, open_summary, write_summary
+from dajko.study.store.variables import CELLS, NOT_REPRODUCIBLE, SUMMARY
 from soak.stores import HARMLESS, LOST, WRITTEN_ONCE
 
 STUDY = {"sweep": {"theta": [1e-3, 1e-2, 0.1]}, "ensemble.members": 4, "block": 4}

@@ -9,9 +9,9 @@ from dajko.observation import DataTerm
 from dajko.optimality import STORED, optimality
 from dajko.report.figures import plot_study
 from dajko.solvers import Problem
-from dajko.study.experiment import build, simulate
-from dajko.study.labelled import open_study, open_summary, write_summary
-from dajko.study.layout import ALL_VARIABLES, DIAGNOSTICS, NOT_REPRODUCIBLE, VARIABLES
+from dajko.study.store.labelled import open_study, open_summary, write_summary
+from dajko.study.store.variables import ALL_VARIABLES, DIAGNOSTICS, NOT_REPRODUCIBLE, VARIABLES
+from dajko.study.twin.experiment import build, simulate
 
 ON = {"store.diagnostics": ["optimality"]}
 INTERIOR_POINT = {"solver": {"name": "interior_point"}}

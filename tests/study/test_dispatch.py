@@ -10,14 +10,14 @@ from distributed import Client, WorkerPlugin
 
 from dajko.errors import InputError
 from dajko.status import Status
-from dajko.study.cluster import open_cluster
-from dajko.study.config import LocalCluster
-from dajko.study.dispatch import connected
-from dajko.study.journal import last_entries
-from dajko.study.layout import CELLS, NOT_REPRODUCIBLE, SUMMARY, VARIABLES
-from dajko.study.run import run_study
-from dajko.study.state import study_state
-from dajko.study.store import CellStore
+from dajko.study.commands.run import run_study
+from dajko.study.commands.status import study_state
+from dajko.study.config.study import LocalCluster
+from dajko.study.execution.cluster import open_cluster
+from dajko.study.execution.dispatch import connected
+from dajko.study.store.cells import CellStore
+from dajko.study.store.journal import last_entries
+from dajko.study.store.variables import CELLS, NOT_REPRODUCIBLE, SUMMARY, VARIABLES
 from tests.clusters import scheduler_of
 
 STUDY = {"sweep": {"theta": [1e-3, 1e-2]}, "ensemble.members": 8, "block": 4}
@@ -30,7 +30,7 @@ def poison(thetas):
         name = "poison"
 
         def setup(self, worker):
-            from dajko.study import cells
+            from dajko.study.execution import simulate as cells
 
             plain = getattr(cells, "plain_simulate_many", cells.simulate_many)
             cells.plain_simulate_many = plain

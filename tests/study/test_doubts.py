@@ -8,8 +8,8 @@ import pytest
 
 from dajko.errors import InputError
 from dajko.profiles import Barenblatt
-from dajko.study.checked import check_plan
-from dajko.study.doubts import doubts
+from dajko.study.twin.checks import check_plan
+from dajko.study.twin.doubts import doubts
 
 ENTROPY = {"internal": {"kind": "entropy"}}
 RESOLVED = {

@@ -14,12 +14,12 @@ from dajko.interaction import GaussianKernel, Logarithmic, Morse, PowerLaw, Quad
 from dajko.observation import DataTerm, Sensors
 from dajko.solvers import PD3O
 from dajko.status import Status
-from dajko.study import experiment
-from dajko.study.cells import run_cells
-from dajko.study.config import StudyConfig
-from dajko.study.experiment import TruthError, build, check, simulate
-from dajko.study.members import make_plan
-from dajko.study.parse import parse
+from dajko.study.config.parse import parse
+from dajko.study.config.study import StudyConfig
+from dajko.study.design.members import make_plan
+from dajko.study.execution.simulate import run_cells
+from dajko.study.twin import experiment
+from dajko.study.twin.experiment import TruthError, build, check, simulate
 
 KERNELS = {
     "quadratic_attraction": QuadraticAttraction,
@@ -529,7 +529,7 @@ def test_bad_input_inside_of_a_solve_is_a_failed_cell_and_the_others_are_compute
             raise InputError("density must have a positive mass, got 0")
         return trajectories(flows, watch)
 
-    monkeypatch.setattr("dajko.study.experiment.trajectories", refusing)
+    monkeypatch.setattr("dajko.study.twin.experiment.trajectories", refusing)
     first, second, third = run_cells(plan, cells)
     assert (second.status, second.kind) == (Status.FAILED, "InputError")
     assert second.message == "InputError: density must have a positive mass, got 0"
@@ -546,6 +546,6 @@ def test_what_a_failed_step_says_is_the_message_of_its_cell(tiny, monkeypatch):
         run.messages[2] = "the step before left no mass"
         return [run]
 
-    monkeypatch.setattr("dajko.study.experiment.trajectories", failing)
+    monkeypatch.setattr("dajko.study.twin.experiment.trajectories", failing)
     (found,) = run_cells(plan, [(0, 0)])
     assert (found.kind, found.message) == ("not finite", "step 2: the step before left no mass")

@@ -2,8 +2,8 @@
 
 import pytest
 
-from dajko.study.identity import cell_ids, id_text
-from dajko.study.sources import sources
+from dajko.study.design.identity import cell_ids, id_text
+from dajko.study.design.sources import sources
 
 HERE = sources()
 

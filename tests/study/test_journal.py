@@ -7,12 +7,12 @@ import threading
 import pytest
 
 from dajko.status import Status
-from dajko.study.block import Task, run_block
-from dajko.study.identity import id_text
-from dajko.study.journal import entries, last_entries, record
-from dajko.study.layout import FAILURES
-from dajko.study.prepare import prepare
-from dajko.study.store import CellStore
+from dajko.study.design.identity import id_text
+from dajko.study.execution.task import Task, run_block
+from dajko.study.store.cells import CellStore
+from dajko.study.store.journal import entries, last_entries, record
+from dajko.study.store.prepare import prepare
+from dajko.study.store.variables import FAILURES
 
 FAILING = {"sweep": {"solver.max_iterations": [1, 100_000]}, "block": 4}
 

@@ -13,9 +13,10 @@ import zarr
 import dajko
 from dajko.errors import InputError
 from dajko.status import Status
-from dajko.study.block import Task, run_block
-from dajko.study.guard import SoundStore
-from dajko.study.labelled import (
+from dajko.study.execution.task import Task, run_block
+from dajko.study.store.cells import CellStore
+from dajko.study.store.guard import SoundStore
+from dajko.study.store.labelled import (
     clear_leftovers,
     decode,
     encode,
@@ -25,10 +26,9 @@ from dajko.study.labelled import (
     open_summary,
     write_summary,
 )
-from dajko.study.layout import SUMMARY, VARIABLES
-from dajko.study.locks import lock
-from dajko.study.prepare import prepare
-from dajko.study.store import CellStore
+from dajko.study.store.locks import lock
+from dajko.study.store.prepare import prepare
+from dajko.study.store.variables import SUMMARY, VARIABLES
 
 PRODUCT = {"sweep": {"theta": [1e-2, 1e-3, math.inf], "noise.level": [0.0, 0.2]}, "block": 4}
 

@@ -12,11 +12,11 @@ import time
 
 import pytest
 
-import dajko.study.lease as lease_module
+import dajko.study.store.lease as lease_module
 from dajko.errors import InputError
-from dajko.study.journal import record
-from dajko.study.lease import LIFETIME, Lease, holder_of
-from dajko.study.locks import alone, entrance, holders, writing
+from dajko.study.store.journal import record
+from dajko.study.store.lease import LIFETIME, Lease, holder_of
+from dajko.study.store.locks import alone, entrance, holders, writing
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_alone(tmp_path):
 
 
 def test_the_lock_of_a_process_that_is_killed_is_free(tmp_path):
-    program = "import sys, time; from pathlib import Path; from dajko.study.locks import alone\n"
+    program = "import sys, time; from pathlib import Path; from dajko.study.store.locks import alone\n"
     program += "with alone(Path(sys.argv[1])):\n    print('held', flush=True); time.sleep(60)"
     with subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "held\n"
@@ -147,7 +147,7 @@ def test_of_those_that_take_a_lease_over_one_wins(tmp_path):
     program = """
 import os, sys, time
 from pathlib import Path
-from dajko.study.lease import Lease
+from dajko.study.store.lease import Lease
 folder, rounds = Path(sys.argv[1]), int(sys.argv[2])
 for i in range(rounds):
     lease = Lease(folder / str(i) / "a")

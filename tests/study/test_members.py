@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from dajko.errors import InputError
-from dajko.study.config import StudyConfig
-from dajko.study.experiment import build
-from dajko.study.members import Group, label, make_plan, operator_labels
-from dajko.study.parse import parse
+from dajko.study.config.parse import parse
+from dajko.study.config.study import StudyConfig
+from dajko.study.design.members import Group, label, make_plan, operator_labels
+from dajko.study.twin.experiment import build
 
 
 @pytest.fixture

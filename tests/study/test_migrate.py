@@ -10,15 +10,15 @@ import zarr
 from dajko.errors import InputError
 from dajko.report.reading import read_results
 from dajko.status import Status
-from dajko.study.config import SCHEMA_VERSION
-from dajko.study.labelled import open_study
-from dajko.study.layout import CELLS, SUMMARY
-from dajko.study.migrate import MIGRATIONS, migrate_study
-from dajko.study.outdated import outdated
-from dajko.study.prepare import prepare
-from dajko.study.records import write_spare
-from dajko.study.state import study_state
-from dajko.study.store import CellStore
+from dajko.study.commands.status import study_state
+from dajko.study.config.study import SCHEMA_VERSION
+from dajko.study.store.cells import CellStore
+from dajko.study.store.labelled import open_study
+from dajko.study.store.migrate import MIGRATIONS, migrate_study
+from dajko.study.store.outdated import outdated
+from dajko.study.store.prepare import prepare
+from dajko.study.store.records import write_spare
+from dajko.study.store.variables import CELLS, SUMMARY
 
 TIMES, NODES, NUMBERS = 4, 11, 2
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dajko.errors import InputError
-from dajko.study.config import StudyConfig, StudyFile
-from dajko.study.parse import parse, plain, read_studies, read_yaml, refuse_misreadable
+from dajko.study.config.parse import parse, plain, read_studies, read_yaml, refuse_misreadable
+from dajko.study.config.study import StudyConfig, StudyFile
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ import pytest
 import xarray as xr
 import yaml
 
-from dajko.study.layout import CELLS, NOT_REPRODUCIBLE, VARIABLES
-from dajko.study.tls import make_certificates
-from dajko.study.warm import PARTS, warm_up
+from dajko.study.execution.tls import make_certificates
+from dajko.study.execution.warm_up import PARTS, warm_up
+from dajko.study.store.variables import CELLS, NOT_REPRODUCIBLE, VARIABLES
 
 ROOT = Path(__file__).parents[2]
 

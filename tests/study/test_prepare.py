@@ -13,16 +13,16 @@ import zarr
 import dajko
 from dajko.errors import InputError
 from dajko.status import Status
-from dajko.study.block import Task, run_block
-from dajko.study.config import SCHEMA_VERSION, study_hash
-from dajko.study.labelled import open_study
-from dajko.study.layout import CELLS, FAILURES, MANIFEST, NEW, NOT_REPRODUCIBLE, SUMMARY, VARIABLES
-from dajko.study.outdated import outdated
-from dajko.study.prepare import inspect, prepare
-from dajko.study.reproduce import reproduce_cell
-from dajko.study.sources import Sources
-from dajko.study.state import study_state
-from dajko.study.store import Block, CellStore, cells_path
+from dajko.study.commands.reproduce import reproduce_cell
+from dajko.study.commands.status import study_state
+from dajko.study.config.study import SCHEMA_VERSION, study_hash
+from dajko.study.design.sources import Sources
+from dajko.study.execution.task import Task, run_block
+from dajko.study.store.cells import Block, CellStore, cells_path
+from dajko.study.store.labelled import open_study
+from dajko.study.store.outdated import outdated
+from dajko.study.store.prepare import inspect, prepare
+from dajko.study.store.variables import CELLS, FAILURES, MANIFEST, NEW, NOT_REPRODUCIBLE, SUMMARY, VARIABLES
 
 NARROW = {"sweep": {"theta": [1e-3, 1e-2], "noise.level": [0.1]}, "block": 4}
 WIDE = {"sweep": {"theta": [1e-2, 1e-3, 0.1], "noise.level": [0.2, 0.1]}, "ensemble.members": 4, "block": 4}
@@ -425,7 +425,7 @@ def test_the_same_study_keeps_its_store(tmp_path, make):
 
 
 def test_a_store_is_made_whole_or_not_at_all(tmp_path, make, monkeypatch):
-    from dajko.study import create as module
+    from dajko.study.store import create as module
 
     def stop(*_, **__):
         raise KeyboardInterrupt

@@ -11,18 +11,18 @@ from itertools import pairwise
 
 import pytest
 
-from dajko.study.block import BlockReport
-from dajko.study.layout import PERFORMANCE
-from dajko.study.performance import Performance, runs
-from dajko.study.progress import StudyProgress, logged
-from dajko.study.run import run_study
-from dajko.study.store import Block
+from dajko.study.commands.run import run_study
+from dajko.study.execution.performance import Performance, runs
+from dajko.study.execution.progress import StudyProgress, logged
+from dajko.study.execution.task import BlockReport
+from dajko.study.store.cells import Block
+from dajko.study.store.variables import PERFORMANCE
 
 # What a run does with its log and its progress.
 _RUN = """
 import sys
 from pathlib import Path
-from dajko.study.progress import StudyProgress, logged
+from dajko.study.execution.progress import StudyProgress, logged
 with logged(Path(sys.argv[1]), quiet=False) as (logger, bar):
     logger.info("one: dashboard: http://127.0.0.1:1234/status")
     progress = StudyProgress("one", 6, 0, logger, bar)

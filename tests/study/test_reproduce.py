@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from dajko.errors import InputError
-from dajko.study.describe import described
-from dajko.study.identity import id_text
-from dajko.study.prepare import prepare
-from dajko.study.reproduce import reproduce_cell
-from dajko.study.store import CellStore
+from dajko.study.commands.reproduce import reproduce_cell
+from dajko.study.commands.reproduction_text import described
+from dajko.study.design.identity import id_text
+from dajko.study.store.cells import CellStore
+from dajko.study.store.prepare import prepare
 
 STUDY = {"sweep": {"solver.max_iterations": [1, 100_000], "theta": [1e-3, math.inf]}, "block": 7}
 
@@ -115,7 +115,7 @@ def test_a_cell_that_kills_its_process(tmp_path, directory):
     (tmp_path / "sitecustomize.py").write_text(
         "import multiprocessing, os, signal\n"
         "if multiprocessing.parent_process() or '--multiprocessing-fork' in __import__('sys').orig_argv:\n"
-        "    from dajko.study import cells\n"
+        "    from dajko.study.execution import simulate as cells\n"
         "    cells.simulate_many = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     program = "from dajko.cli import main\nif __name__ == '__main__':\n    main()\n"

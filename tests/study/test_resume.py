@@ -15,13 +15,13 @@ import yaml
 
 from dajko.errors import InputError
 from dajko.status import Status
-from dajko.study import cells as cells_module
-from dajko.study.block import Task, run_block
-from dajko.study.checksums import chunk_path, damaged
-from dajko.study.layout import CELLS, NOT_REPRODUCIBLE, VARIABLES
-from dajko.study.prepare import prepare
-from dajko.study.run import run_study
-from dajko.study.store import Block, CellStore
+from dajko.study.commands.run import run_study
+from dajko.study.execution import simulate as cells_module
+from dajko.study.execution.task import Task, run_block
+from dajko.study.store.cells import Block, CellStore
+from dajko.study.store.checksums import chunk_path, damaged
+from dajko.study.store.prepare import prepare
+from dajko.study.store.variables import CELLS, NOT_REPRODUCIBLE, VARIABLES
 
 STUDY = {"sweep": {"theta": [1e-3, 1e-2, math.inf]}, "ensemble.members": 40, "block": 3, "solver.tol": 1e-4}
 

@@ -5,13 +5,13 @@ import xarray as xr
 
 from dajko.errors import InputError
 from dajko.status import Status
-from dajko.study.journal import entries
-from dajko.study.labelled import open_study, open_summary
-from dajko.study.layout import CELLS, MANIFEST, NOT_REPRODUCIBLE
-from dajko.study.retry import parse_setting, retry_study
-from dajko.study.run import run_study
-from dajko.study.state import study_state
-from dajko.study.store import CellStore
+from dajko.study.commands.retry import parse_setting, retry_study
+from dajko.study.commands.run import run_study
+from dajko.study.commands.status import study_state
+from dajko.study.store.cells import CellStore
+from dajko.study.store.journal import entries
+from dajko.study.store.labelled import open_study, open_summary
+from dajko.study.store.variables import CELLS, MANIFEST, NOT_REPRODUCIBLE
 
 # Three cells that converge and three that have one iteration; noise and data are the same.
 FAILING = {"sweep": {"solver.max_iterations": [1, 100_000]}, "block": 4}
@@ -103,14 +103,14 @@ def test_a_setting_from_the_command_line():
 
 
 def test_a_store_of_other_code(failed, monkeypatch):
-    monkeypatch.setattr("dajko.study.retry.words_of", lambda _: {"logarithmic", "linear"})
+    monkeypatch.setattr("dajko.study.commands.retry.words_of", lambda _: {"logarithmic", "linear"})
     with pytest.raises(InputError, match="was computed by other code than this; `dajko run` computes again"):
         retry_study(failed)
 
 
 def test_a_retry_that_is_killed_leaves_pending_cells(failed, monkeypatch, again):
     """While the data of a cell change, its status says pending: never a converged one with the numbers of another."""
-    from dajko.study.block import Task, run_block
+    from dajko.study.execution.task import Task, run_block
 
     store = CellStore(failed / CELLS)
     store.root.attrs["settings"] = '[{}, {"solver.max_iterations": 100000}]'

@@ -20,15 +20,15 @@ from dajko.errors import InputError
 from dajko.solvers import Problem
 from dajko.solvers.dimensionless import dimensionless
 from dajko.status import Status
-from dajko.study.checksums import repair
-from dajko.study.cluster import open_cluster
-from dajko.study.clusters import LocalCluster, SchedulerAddress
-from dajko.study.labelled import open_summary
-from dajko.study.layout import FAILURES, MANIFEST, NOT_REPRODUCIBLE, PERFORMANCE, SUMMARY, VARIABLES
-from dajko.study.locks import lock
-from dajko.study.run import finish, run_study
-from dajko.study.store import CellStore
-from dajko.study.warm import cold_sentence
+from dajko.study.commands.run import finish, run_study
+from dajko.study.config.cluster import LocalCluster, SchedulerAddress
+from dajko.study.execution.cluster import open_cluster
+from dajko.study.execution.warm_up import cold_sentence
+from dajko.study.store.cells import CellStore
+from dajko.study.store.checksums import repair
+from dajko.study.store.labelled import open_summary
+from dajko.study.store.locks import lock
+from dajko.study.store.variables import FAILURES, MANIFEST, NOT_REPRODUCIBLE, PERFORMANCE, SUMMARY, VARIABLES
 from tests.clusters import scheduler_of
 
 # Eight cells at four points, of which one member has no data at every other step.
@@ -168,7 +168,7 @@ def test_running_again_computes_nothing(tmp_path, tiny, address, monkeypatch):
     def never(*_, **__):
         raise AssertionError("a cluster is started for nothing")
 
-    monkeypatch.setattr("dajko.study.run.open_cluster", never)
+    monkeypatch.setattr("dajko.study.commands.run.open_cluster", never)
     again = run_study(tiny(), directory, address, quiet=True)
     assert (again.computed, again.missing, again.counts) == (0, 0, first.counts)
     assert before == {p: p.stat().st_mtime_ns for p in directory.rglob("*") if p.is_file() and ".locks" not in p.parts}
@@ -419,8 +419,8 @@ def test_two_slabs_complete_a_store(tmp_path, tiny, address, reference):
 @pytest.mark.parametrize("slabs", [3, 8, 20])
 def test_slabs_share_the_blocks(tmp_path, make, slabs):
     """Every block belongs to exactly one slab, also where there are more slabs than blocks."""
-    from dajko.study.prepare import prepare
-    from dajko.study.run import _share
+    from dajko.study.commands.run import _share
+    from dajko.study.store.prepare import prepare
 
     store = prepare(tmp_path / "one", make({**STUDY, "block": 1, "sweep": {"grid.nx": [8, 10], "theta": [1.0, 2.0]}}))
     shares = [[block for block, _ in _share(store, slab, slabs)] for slab in range(slabs)]
@@ -498,7 +498,7 @@ def test_a_lost_block_stays_pending_and_is_computed_next_time(tmp_path, tiny, ad
         return found
 
     with monkeypatch.context() as patch:
-        patch.setattr("dajko.study.run.repair", repaired)
+        patch.setattr("dajko.study.commands.run.repair", repaired)
         report = run_study(study, directory, address, quiet=True)
     assert (report.computed, report.missing, report.pending) == (0, 6, 6)
     assert not (directory / SUMMARY).exists()
@@ -531,8 +531,8 @@ def test_too_little_address_space_is_one_sentence(tmp_path, tiny, monkeypatch, l
 
 
 def test_fewer_workers_where_the_memory_does_not_suffice(tmp_path, tiny, monkeypatch, capsys):
-    monkeypatch.setattr("dajko.study.cluster.MEMORY_LIMIT", 1_300_000_000)
-    monkeypatch.setattr("dajko.study.cluster.cores", lambda: 16)
+    monkeypatch.setattr("dajko.study.execution.cluster.MEMORY_LIMIT", 1_300_000_000)
+    monkeypatch.setattr("dajko.study.execution.cluster.cores", lambda: 16)
     run_study(tiny({"block": 1}), tmp_path / "one")
     errors = capsys.readouterr().err
     assert "this machine's memory, 1.3 GB, suffices for 2 workers, not for 6" in errors

@@ -15,21 +15,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dajko.errors import InputError
-from dajko.study import checked
-from dajko.study.batches import Batches
-from dajko.study.block import BlockReport, Task, run_block
-from dajko.study.checked import cells_to_check, check_plan
-from dajko.study.cluster import open_cluster
-from dajko.study.config import NOT_SWEPT, LocalCluster, StudyConfig
-from dajko.study.identity import cell_ids, words_of
-from dajko.study.layout import NOT_REPRODUCIBLE
-from dajko.study.parse import parse
-from dajko.study.prepare import prepare
-from dajko.study.run import run_study
-from dajko.study.sources import sources
-from dajko.study.store import Block, CellStore
-from dajko.study.sweep import Axis, Lazy, Sweep
-from dajko.study.view import Labelled
+from dajko.study.commands.run import run_study
+from dajko.study.config.parse import parse
+from dajko.study.config.study import NOT_SWEPT, LocalCluster, StudyConfig
+from dajko.study.design.identity import cell_ids, words_of
+from dajko.study.design.sources import sources
+from dajko.study.design.sweep import Axis, Lazy, Sweep
+from dajko.study.execution.batches import Batches
+from dajko.study.execution.cluster import open_cluster
+from dajko.study.execution.task import BlockReport, Task, run_block
+from dajko.study.store.cells import Block, CellStore
+from dajko.study.store.prepare import prepare
+from dajko.study.store.variables import NOT_REPRODUCIBLE
+from dajko.study.store.view import Labelled
+from dajko.study.twin import checks as checked
+from dajko.study.twin.checks import cells_to_check, check_plan
 from tests.clusters import scheduler_of
 
 # Sweeps of all kinds, some of which meet in one section.
@@ -297,8 +297,8 @@ def test_cells_of_a_view_may_stand_in_another_order_than_in_the_store():
 
 SLAB = """
 import json, sys
-from dajko.study.run import run_study
-from dajko.study.sources import sources
+from dajko.study.commands.run import run_study
+from dajko.study.design.sources import sources
 if __name__ == "__main__":
     study, directory, slab = json.loads(sys.argv[1]), sys.argv[2], int(sys.argv[3])
     print(run_study(study, directory, 1, slab=slab, quiet=True).computed)

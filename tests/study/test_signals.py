@@ -11,9 +11,9 @@ import psutil
 import pytest
 import yaml
 
-from dajko.study.run import run_study
-from dajko.study.signals import Ended, answered, held_up
-from dajko.study.store import CellStore
+from dajko.signals import Ended, answered, held_up
+from dajko.study.commands.run import run_study
+from dajko.study.store.cells import CellStore
 
 DAJKO = [sys.executable, "-m", "dajko"]
 SIGNALS = {signal.SIGINT: "interrupted", signal.SIGTERM: "ended by SIGTERM", signal.SIGHUP: "ended by SIGHUP"}

@@ -14,11 +14,11 @@ import yaml
 from distributed import WorkerPlugin
 
 from dajko.errors import InputError
-from dajko.study.cluster import open_cluster
-from dajko.study.clusters import SchedulerAddress, SlurmCluster
-from dajko.study.layout import CELLS, NOT_REPRODUCIBLE, SUMMARY, VARIABLES
-from dajko.study.run import run_study
-from dajko.study.tls import make_certificates
+from dajko.study.commands.run import run_study
+from dajko.study.config.cluster import SchedulerAddress, SlurmCluster
+from dajko.study.execution.cluster import open_cluster
+from dajko.study.execution.tls import make_certificates
+from dajko.study.store.variables import CELLS, NOT_REPRODUCIBLE, SUMMARY, VARIABLES
 from tests import slurm
 
 ROOT = Path(__file__).parents[2]
@@ -117,7 +117,7 @@ def slow(path, seconds):
         name = "slow"
 
         def setup(self, worker):
-            from dajko.study import cells
+            from dajko.study.execution import simulate as cells
 
             plain = cells.simulate_many
 

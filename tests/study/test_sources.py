@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 import dajko
-from dajko.study.identity import cell_ids, words_of
-from dajko.study.sources import Sources, sources
+from dajko.study.design.identity import cell_ids, words_of
+from dajko.study.design.sources import Sources, sources
 
 ENVIRONMENT = dict(os.environ)  # with the cache of kernels
 PACKAGE = Path(dajko.__file__).parent
@@ -67,7 +67,7 @@ def test_it_does_not_depend_on_where_the_package_is(package):
         ("solvers/newton.py", "0.99", "0.995"),
         ("_numba.py", '{"reassoc", "contract"}', '{"reassoc", "contract", "nnan"}'),
         ("distance.py", "def w2(", "def w2(unused=None, *, "),
-        ("study/seeds.py", "NOISE, PERTURBATION = 0, 1", "NOISE, PERTURBATION = 1, 0"),
+        ("study/design/seeds.py", "NOISE, PERTURBATION = 0, 1", "NOISE, PERTURBATION = 1, 0"),
     ],
 )
 def test_an_edit_of_what_every_cell_is_computed_with(package, file, old, new):
@@ -79,7 +79,16 @@ def test_an_edit_of_what_every_cell_is_computed_with(package, file, old, new):
 
 
 @pytest.mark.parametrize(
-    "file", ["__init__", "cli", "study/store", "study/run", "study/cluster", "study/config", "report/page"]
+    "file",
+    [
+        "__init__",
+        "cli",
+        "study/store/cells",
+        "study/commands/run",
+        "study/execution/cluster",
+        "study/config/study",
+        "report/page",
+    ],
 )
 def test_what_schedules_stores_and_shows_decides_nothing(package, file):
     path = package / f"{file}.py"
@@ -103,7 +112,7 @@ def test_only_the_cells_that_say_the_word_of_a_formula(package, make):
     text = (package / "energy.py").read_text()
     (package / "energy.py").write_text(f"{text}\n\nclass Cosine:\n    def __call__(self, x):\n        return np.cos(x)\n")
     edit(
-        package / "study" / "experiment.py",
+        package / "study" / "twin" / "experiment.py",
         '"linear": energies.Linear,',
         '"linear": energies.Linear, "cosine": energies.Cosine,',
     )
@@ -125,7 +134,7 @@ def test_a_file_that_moves_decides_nothing(package):
     (package / "metric" / "__init__.py").write_text("from dajko.metric.between import l1, l2, w2\n")
     (package / "distance.py").rename(package / "metric" / "between.py")
     edit(
-        package / "study" / "experiment.py",
+        package / "study" / "twin" / "experiment.py",
         "from dajko import distance, profiles",
         "from dajko import metric as distance, profiles",
     )
@@ -199,11 +208,11 @@ EXECUTED = """
 import json, sys
 from pathlib import Path
 import numpy as np
-from dajko.study.members import make_plan
-from dajko.study.config import StudyConfig
-from dajko.study.parse import parse
+from dajko.study.design.members import make_plan
+from dajko.study.config.study import StudyConfig
+from dajko.study.config.parse import parse
 plan = make_plan("one", parse(StudyConfig, json.loads(sys.argv[1]), "one"))
-from dajko.study.cells import run_cells
+from dajko.study.execution.simulate import run_cells
 seen = set()
 def watch(frame, event, _):
     if event == "call" and "dajko" in frame.f_code.co_filename:
@@ -245,7 +254,10 @@ def test_nothing_that_a_cell_is_computed_with_is_forgotten(make, changes):
     )
     assert done.returncode == 0, done.stderr
     known = sources().meanings(words_of(plan.study))
-    reading = {"study.cells", "study.plan", "study.ingredients", "study.config", "study.sweep"}
+    reading = {
+        *("study.config.ingredients", "study.config.study"),
+        *("study.design.plan", "study.design.sweep", "study.execution.simulate"),
+    }
     missing = set()
     for file, name in ast.literal_eval(done.stdout):
         module = Path(file).relative_to(PACKAGE).as_posix().removesuffix(".py").removesuffix("/__init__").replace("/", ".")

@@ -5,12 +5,12 @@ import os
 import pytest
 
 from dajko.status import Status
-from dajko.study.block import Task, run_block
-from dajko.study.checksums import chunk_path
-from dajko.study.locks import alone
-from dajko.study.prepare import prepare
-from dajko.study.state import study_state
-from dajko.study.store import CellStore
+from dajko.study.commands.status import study_state
+from dajko.study.execution.task import Task, run_block
+from dajko.study.store.cells import CellStore
+from dajko.study.store.checksums import chunk_path
+from dajko.study.store.locks import alone
+from dajko.study.store.prepare import prepare
 
 
 def test_rate_and_time_left_of_a_run(tmp_path, make):

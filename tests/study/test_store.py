@@ -13,15 +13,15 @@ import zarr
 from dajko.errors import InputError
 from dajko.report.figures import plot_study
 from dajko.status import Status
-from dajko.study.block import Task, run_block
-from dajko.study.config import StudyConfig, study_hash
-from dajko.study.cost import block_size, estimated_seconds
-from dajko.study.identity import words_of
-from dajko.study.labelled import open_study
-from dajko.study.layout import VARIABLES
-from dajko.study.prepare import prepare
-from dajko.study.sources import sources
-from dajko.study.store import Block, CellStore, cells_path
+from dajko.study.config.study import StudyConfig, study_hash
+from dajko.study.design.cost import block_size, estimated_seconds
+from dajko.study.design.identity import words_of
+from dajko.study.design.sources import sources
+from dajko.study.execution.task import Task, run_block
+from dajko.study.store.cells import Block, CellStore, cells_path
+from dajko.study.store.labelled import open_study
+from dajko.study.store.prepare import prepare
+from dajko.study.store.variables import VARIABLES
 
 SWEEP = {"sweep": {"theta": [1e-3, math.inf], "noise.relative": [True, False]}, "block": 5}
 
@@ -317,7 +317,7 @@ def test_a_store_without_variables_that_came_later(tmp_path, make, again, monkey
     """It is completed, opened, drawn, and widened, where the cells that were there have none."""
     with monkeypatch.context() as before:
         fewer = {n: v for n, v in VARIABLES.items() if n not in ("odd_even", "resolution", "truth_outside")}
-        before.setattr("dajko.study.layout.VARIABLES", fewer)
+        before.setattr("dajko.study.store.variables.VARIABLES", fewer)
         store = prepare(tmp_path / "one", make({"block": 2}))
         run_block(str(store.path), store.hash, Task(store.pending()[0]))
     store = CellStore(tmp_path / "one" / "cells.zarr")

@@ -16,12 +16,12 @@ from dajko.errors import DamageWarning, InputError
 from dajko.report import figures
 from dajko.report.page import write_page
 from dajko.report.reading import read_results
-from dajko.study.checksums import chunk_path, damaged
-from dajko.study.labelled import open_study, write_summary
-from dajko.study.layout import CELLS, CHECKSUM, SUMMARY
-from dajko.study.prepare import prepare
-from dajko.study.run import run_study
-from dajko.study.store import Block, CellStore
+from dajko.study.commands.run import run_study
+from dajko.study.store.cells import Block, CellStore
+from dajko.study.store.checksums import chunk_path, damaged
+from dajko.study.store.labelled import open_study, write_summary
+from dajko.study.store.prepare import prepare
+from dajko.study.store.variables import CELLS, CHECKSUM, SUMMARY
 
 STUDY = {"sweep": {"theta": [1e-3, 1e-2, 0.1]}, "ensemble.members": 4, "block": 4}
 
@@ -203,7 +203,7 @@ def test_a_store_that_lies_as_a_whole(directory):
     content = json.loads(path.read_text())
     content["shape"] = [12, 10**15]
     path.write_text(json.dumps(content))
-    from dajko.study.records import write_spare
+    from dajko.study.store.records import write_spare
 
     write_spare(store.path, store.names)
     for command in (("status", directory, "--verify"), ("report", directory)):

@@ -22,10 +22,10 @@ from distributed import Client, Security
 
 from dajko.cli import main
 from dajko.errors import InputError
-from dajko.study.clusters import Certificates, SchedulerAddress
-from dajko.study.layout import CELLS, NOT_REPRODUCIBLE, VARIABLES
-from dajko.study.run import run_study
-from dajko.study.tls import in_directory, make_certificates, on_this_machine, security, security_for
+from dajko.study.commands.run import run_study
+from dajko.study.config.cluster import Certificates, SchedulerAddress
+from dajko.study.execution.tls import in_directory, make_certificates, on_this_machine, security, security_for
+from dajko.study.store.variables import CELLS, NOT_REPRODUCIBLE, VARIABLES
 
 STUDY = {"sweep": {"theta": [1e-3, 1e-2]}, "ensemble.members": 4, "block": 2}
 

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from dajko.errors import InputError
-from dajko.study.config import StudyConfig
-from dajko.study.parse import parse
-from dajko.study.sweep import written
-from dajko.study.variation import LinspaceValues, LogspaceValues, RangeValues, Values
+from dajko.study.config.parse import parse
+from dajko.study.config.rounding import written
+from dajko.study.config.study import StudyConfig
+from dajko.study.config.variation import LinspaceValues, LogspaceValues, RangeValues, Values
 
 numbers = st.floats(min_value=-1e6, max_value=1e6)
 positive = st.floats(min_value=1e-9, max_value=1e9)

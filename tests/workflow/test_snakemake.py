@@ -16,11 +16,11 @@ import yaml
 from filelock import FileLock
 
 import dajko
-from dajko.study.checksums import chunk_path
-from dajko.study.layout import NOT_REPRODUCIBLE
-from dajko.study.parse import read_studies
-from dajko.study.run import run_study
-from dajko.study.store import CellStore
+from dajko.study.commands.run import run_study
+from dajko.study.config.parse import read_studies
+from dajko.study.store.cells import CellStore
+from dajko.study.store.checksums import chunk_path
+from dajko.study.store.variables import NOT_REPRODUCIBLE
 
 ROOT = Path(__file__).parents[2]
 

@@ -6,9 +6,9 @@ from snakemake.exceptions import WorkflowError
 
 from dajko.errors import InputError
 from dajko.report.captions import captions
-from dajko.study.identity import words_of
-from dajko.study.parse import parse_studies, refuse_misreadable
-from dajko.study.sources import sources
+from dajko.study.design.identity import words_of
+from dajko.study.config.parse import parse_studies, refuse_misreadable
+from dajko.study.design.sources import sources
 
 try:
     for file in workflow.configfiles:

@@ -5,9 +5,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from dajko.errors import InputError
-from dajko.study.clusters import LocalCluster
-from dajko.study.parse import parse_studies
-from dajko.study.run import run_study, write_json
+from dajko.study.commands.run import run_study, write_json
+from dajko.study.config.cluster import LocalCluster
+from dajko.study.config.parse import parse_studies
 
 
 def main(snakemake):

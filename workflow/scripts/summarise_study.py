@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from dajko.errors import InputError
-from dajko.study.run import finish
+from dajko.study.commands.run import finish
 
 if __name__ == "__main__":
     try:

@@ -6,7 +6,7 @@ from pathlib import Path
 from dajko.errors import InputError
 from dajko.report.overview import write_overview
 from dajko.report.page import studies_in, write_page
-from dajko.study.parse import parse_studies
+from dajko.study.config.parse import parse_studies
 
 
 def main(snakemake):

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from dajko.study.block import Task, run_block
-from dajko.study.members import make_plan
-from dajko.study.parse import read_studies
-from dajko.study.prepare import prepare
+from dajko.study.config.parse import read_studies
+from dajko.study.design.members import make_plan
+from dajko.study.execution.task import Task, run_block
+from dajko.study.store.prepare import prepare
 from reproductions.data_driven_gradient_flows.stores import Stores
 
 FILES = [

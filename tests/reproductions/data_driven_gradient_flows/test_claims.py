@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from dajko import Barenblatt, InputError
-from dajko.study.checked import check_plan
-from dajko.study.members import make_plan
-from dajko.study.parse import read_studies
+from dajko.study.config.parse import read_studies
+from dajko.study.design.members import make_plan
+from dajko.study.twin.checks import check_plan
 from reproductions.data_driven_gradient_flows.claims import algorithm, estimates, exponent, initial, limits, orders
 from reproductions.data_driven_gradient_flows.finding import Verdict
 from reproductions.data_driven_gradient_flows.words import fixed, slope

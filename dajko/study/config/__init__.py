@@ -1,0 +1,1 @@
+"""What a study is: the file, checked; no computation."""

@@ -1,0 +1,1 @@
+"""Which cells a study has: points, members, seeds, and the identity of each."""

@@ -1,0 +1,351 @@
+"""Which definitions of this package decide the numbers of a cell, and hashes of what they say.
+
+The definitions are those that can be reached, by name, from the functions that compute a cell. An entry of a table from
+words to classes is reached only by a cell whose configuration says the word, so that a new ingredient is new code to no cell
+that does without it. Comments, docstrings, annotations, imports and the files that definitions stand in decide nothing. In
+doubt a definition counts as used.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+_PACKAGE = Path(__file__).parents[2]
+
+# What computes a cell: module and definition.
+ROOTS = (
+    "study.twin.experiment:build",
+    "study.twin.experiment:simulate_many",
+    "study.design.seeds:generator",
+    "study.design.seeds:noise_key",
+)
+
+# Decorators that hand nothing on to anybody but the definition's own users.
+_PRIVATE_DECORATORS = {"dataclass", "lru_cache"}
+# Parts of the syntax that decide nothing.
+_MEANINGLESS = {"kind", "annotation", "returns", "type_comment"}
+# What stands in a module beside its definitions, and all that a module defines.
+_BODY, _ALL = "", "*"
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A function, class or value of a module, or what its module does when it is imported.
+
+    Attributes
+    ----------
+    name : str
+    meaning : str
+        Hash of its syntax.
+    references : list of str
+        Definitions that it names, as ``module:name``.
+    entries : dict from str to str
+        Of a table from words to classes: the class of each word. They are not among the references.
+    """
+
+    name: str
+    meaning: str
+    references: list[str]
+    entries: dict[str, str]
+
+
+class Sources:
+    """The definitions of a package that can decide a number.
+
+    Parameters
+    ----------
+    package : Path
+        Folder of the package.
+    roots : sequence of str
+        What computes a cell, as ``module:name``.
+    """
+
+    def __init__(self, package: Path = _PACKAGE, roots: Iterable[str] = ROOTS) -> None:
+        self._roots = tuple(roots)
+        self._definitions = _known(package, self._roots)
+        self.words = frozenset(word for d in self._definitions.values() for word in d.entries)
+        self._codes: dict[frozenset[str], str] = {}
+
+    def code(self, words: Iterable[str] = ()) -> str:
+        """Hash of all that decides the numbers of a cell whose configuration says these words, 64 hexadecimal digits."""
+        said = self.words & frozenset(words)
+        if said not in self._codes:
+            used = self._used(said)
+            # How definitions hang together counts, too: two of them may have changed places.
+            lines = [
+                json.dumps([d.name, d.meaning, sorted(used[r].meaning for r in self._next(d, said))]) for d in used.values()
+            ]
+            self._codes[said] = hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
+        return self._codes[said]
+
+    def meanings(self, words: Iterable[str] = ()) -> dict[str, str]:
+        """Hash of each definition that decides the numbers of such a cell, 16 digits, by its module and name."""
+        return {key: d.meaning[:16] for key, d in sorted(self._used(self.words & frozenset(words)).items())}
+
+    def _used(self, said: frozenset[str]) -> dict[str, Definition]:
+        found: dict[str, Definition] = {}
+        todo = list(self._roots)
+        while todo:
+            key = todo.pop()
+            if key not in found:
+                found[key] = self._definitions[key]
+                todo += self._next(found[key], said)
+        return found
+
+    @staticmethod
+    def _next(definition: Definition, said: frozenset[str]) -> list[str]:
+        return [*definition.references, *(key for word, key in definition.entries.items() if word in said)]
+
+
+@lru_cache(maxsize=1)
+def sources() -> Sources:
+    """Those of this package."""
+    return Sources()
+
+
+def _known(package: Path, roots: tuple[str, ...]) -> dict[str, Definition]:
+    """Definitions that can be reached with all words.
+
+    Reading the syntax takes a second, so they are kept in the user's cache, by what is in the files.
+    """
+    files = {path.relative_to(package).as_posix(): path.read_bytes() for path in sorted(package.rglob("*.py"))}
+    state = hashlib.sha256(Path(__file__).read_bytes() + repr(roots).encode())
+    for name, content in files.items():
+        state.update(f"{name} {len(content)} ".encode() + content)
+    place = Path(platformdirs.user_cache_dir("dajko")) / "sources" / f"{state.hexdigest()}.json"
+    with suppress(OSError, ValueError, TypeError, KeyError):
+        kept = json.loads(place.read_text(encoding="utf-8"))
+        found = {key: Definition(**fields) for key, fields in kept["definitions"].items()}
+        if kept["digest"] == _digest(kept["definitions"]):
+            return found
+    found = _Package(files).reached(roots)
+    fields = {key: asdict(definition) for key, definition in found.items()}
+    with suppress(OSError):  # a cache that cannot be written is none
+        place.parent.mkdir(parents=True, exist_ok=True)
+        temporary = place.with_suffix(f".{os.getpid()}")
+        temporary.write_text(json.dumps({"digest": _digest(fields), "definitions": fields}), encoding="utf-8")
+        temporary.replace(place)
+    return found
+
+
+def _digest(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+
+class _Module:
+    """The statements of a module by what they define.
+
+    Attributes
+    ----------
+    definitions : dict from str to list of statements
+    imports : dict from str to (str, str)
+        Module, and name there unless it is the module itself, of what is imported under a name.
+    registered : list of str
+        Definitions that a decorator may have handed on to others.
+    """
+
+    def __init__(self, tree: ast.Module, name: str, is_package: bool) -> None:
+        self.definitions: dict[str, list[ast.stmt]] = {}
+        self.registered = [s.name for s in tree.body if isinstance(s, ast.FunctionDef | ast.ClassDef) and _registers(s)]
+        self.imports: dict[str, tuple[str, str]] = {}
+        self.everything_of: list[str] = []  # modules
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                for alias in node.names:
+                    whole = alias.name if alias.asname else alias.name.partition(".")[0]
+                    self.imports[alias.asname or whole] = whole, ""
+            elif isinstance(node, ast.ImportFrom):
+                source = node.module or ""
+                if node.level:
+                    above = name.split(".")[: len(name.split(".")) - node.level + is_package]
+                    source = ".".join([*above, *filter(None, [source])])
+                self.imports |= {alias.asname or alias.name: (source, alias.name) for alias in node.names}
+                self.everything_of += [source] if "*" in self.imports else []
+        for statement in tree.body:
+            for defined in _defined(statement):
+                self.definitions.setdefault(defined, []).append(statement)
+        if self.registered:
+            self.definitions.setdefault(_BODY, [])
+
+
+def _defined(statement: ast.stmt) -> list[str]:
+    """The names that a statement of a module defines; what it does besides is part of the module's body."""
+    match statement:
+        case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+            return [name]
+        case ast.Assign(targets=targets) if all(isinstance(target, ast.Name) for target in targets):
+            return [target.id for target in targets if isinstance(target, ast.Name)]
+        case ast.AnnAssign(target=ast.Name(id=name)):
+            return [name]
+        case ast.Import() | ast.ImportFrom() | ast.Expr(value=ast.Constant()):
+            return []
+        case ast.If(test=ast.Name(id="TYPE_CHECKING")):
+            return []
+    inner = (name for node in ast.iter_child_nodes(statement) if isinstance(node, ast.stmt) for name in _defined(node))
+    return list(dict.fromkeys([_BODY, *inner, *_assigned(statement)]))
+
+
+def _assigned(statement: ast.stmt) -> Iterator[str]:
+    """Names that a statement binds, such as those of a tuple."""
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+
+
+def _registers(definition: ast.FunctionDef | ast.ClassDef) -> bool:
+    """Whether a decorator may hand a definition on: one that is called, such as ``@overload(dot)``."""
+    for decorator in definition.decorator_list:
+        match decorator:
+            case ast.Call(func=ast.Attribute(attr=name) | ast.Name(id=name)) if name in _PRIVATE_DECORATORS:
+                pass
+            case ast.Call():
+                return True
+    return False
+
+
+class _Package:
+    """All modules of a package, named without the package's own name."""
+
+    def __init__(self, files: dict[str, bytes]) -> None:
+        names = [path.removesuffix(".py").removesuffix("__init__").strip("/").replace("/", ".") for path in files]
+        self._files = dict(zip(names, files.items(), strict=True))
+        self._read: dict[str, _Module] = {}
+
+    def _module(self, name: str) -> _Module:
+        if name not in self._read:
+            path, content = self._files[name]
+            self._read[name] = _Module(ast.parse(content), f"dajko.{name}".strip("."), path.endswith("__init__.py"))
+        return self._read[name]
+
+    def reached(self, roots: Iterable[str]) -> dict[str, Definition]:
+        """All definitions that can be reached, whatever a configuration says."""
+        found: dict[str, Definition] = {}
+        todo = list(roots)
+        while todo:
+            key = todo.pop()
+            if key not in found:
+                found[key] = self._definition(*key.split(":"))
+                todo += [*found[key].references, *found[key].entries.values()]
+        return found
+
+    def _definition(self, module: str, name: str) -> Definition:
+        known = self._module(module)
+        references = {f"{module}:{_BODY}"} if _BODY in known.definitions and name != _BODY else set()
+        if name == _BODY:
+            references |= {f"{module}:{other}" for other in known.registered}
+        if name == _ALL:
+            everything = {f"{module}:{other}" for other in known.definitions}
+            return Definition(name, _digest(name), sorted(references | everything), {})
+        statements = known.definitions[name]
+        entries = self._table(module, statements)
+        if entries is not None:  # which words there are is part of the table of those who say them
+            return Definition(name, _digest(name), sorted(references), entries)
+
+        def refer(target: str) -> str:
+            references.add(target)
+            return target.partition(":")[2]
+
+        reader = _Reader(lambda name: self._target(module, name), self._inside, refer)
+        meaning = _digest([reader.meaning(statement) for statement in statements])
+        return Definition(name, meaning, sorted(references - {f"{module}:{name}"}), {})
+
+    def _table(self, module: str, statements: list[ast.stmt]) -> dict[str, str] | None:
+        """The classes of this package by their words, if a definition is a table of such."""
+        match statements:
+            case [ast.Assign(value=ast.Dict() as table) | ast.AnnAssign(value=ast.Dict() as table)]:
+                pass
+            case _:
+                return None
+        found = {}
+        for key, value in zip(table.keys, table.values, strict=True):
+            target = self._target(module, value.id) if isinstance(value, ast.Name) else None
+            if isinstance(value, ast.Attribute) and isinstance(value.value, ast.Name):
+                target = self._inside(self._target(module, value.value.id), value.attr)
+            if not (isinstance(key, ast.Constant) and isinstance(key.value, str) and target and self._is_class(target)):
+                return None
+            found[key.value] = target
+        return found or None
+
+    def _is_class(self, target: str) -> bool:
+        module, _, name = target.partition(":")
+        return any(isinstance(s, ast.ClassDef) for s in self._module(module).definitions.get(name, []))
+
+    def _target(self, module: str, name: str) -> str | None:
+        """What a name means in a module: ``module:name`` for a definition, ``module:*`` for a module of this package."""
+        known = self._module(module)
+        if name in known.definitions:
+            return f"{module}:{name}"
+        if name not in known.imports:
+            found = (self._target(_inner(source), name) for source in known.everything_of if _is_ours(source))
+            return next(filter(None, found), None)
+        source, there = known.imports[name]
+        if not _is_ours(source):
+            return None
+        return self._inside(f"{_inner(source)}:{_ALL}", there) if there else f"{_inner(source)}:{_ALL}"
+
+    def _inside(self, module: str | None, name: str) -> str | None:
+        """What a name means that is looked up in a module."""
+        if module is None or not module.endswith(f":{_ALL}"):
+            return None
+        source = module.partition(":")[0]
+        inner = f"{source}.{name}".strip(".")
+        if inner in self._files:
+            return f"{inner}:{_ALL}"
+        return self._target(source, name) or f"{source}:{_ALL}"
+
+
+def _is_ours(module: str) -> bool:
+    return module == "dajko" or module.startswith("dajko.")
+
+
+def _inner(module: str) -> str:
+    return module.removeprefix("dajko").removeprefix(".")
+
+
+class _Reader:
+    """Reads syntax as plain lists, alike in all versions of Python, and tells of the definitions that it names."""
+
+    def __init__(
+        self,
+        target: Callable[[str], str | None],
+        inside: Callable[[str | None, str], str | None],
+        refer: Callable[[str], str],
+    ) -> None:
+        self._target, self._inside, self._refer = target, inside, refer
+
+    def meaning(self, node: Any) -> Any:
+        """A syntax tree without docstrings, imports, annotations and what is empty."""
+        if isinstance(node, list):
+            return [self.meaning(child) for child in node if not isinstance(child, ast.Import | ast.ImportFrom)]
+        if not isinstance(node, ast.AST):
+            return repr(node)
+        named = self._named(node)
+        if named is not None:
+            return ["definition", self._refer(named)]
+        left_out = {"kind", "returns", "type_comment"} | (
+            {"annotation"} if isinstance(node, ast.arg | ast.AnnAssign) else set()
+        )
+        fields = {name: v for name, v in ast.iter_fields(node) if v not in (None, []) and name not in left_out}
+        if isinstance(node, ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node, clean=False) is not None:
+            fields["body"] = node.body[1:]
+        return [type(node).__name__, *([name, self.meaning(value)] for name, value in fields.items())]
+
+    def _named(self, node: ast.AST) -> str | None:
+        """The definition of this package that an expression is, such as ``Grid`` or ``distance.l1``."""
+        match node:
+            case ast.Name(id=name):
+                return self._target(name)
+            case ast.Attribute(value=value, attr=name):
+                return self._inside(self._named(value), name)
+        return None

@@ -1,0 +1,1 @@
+"""The stores of a study: made, written, checked, mended, and read with labels."""

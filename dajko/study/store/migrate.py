@@ -1,0 +1,139 @@
+"""Stores of earlier schema versions, brought to this one: a step for each version, none of which computes anything."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+
+from dajko.errors import InputError
+from dajko.study.config.study import SCHEMA_VERSION, StudyConfig
+from dajko.study.design.identity import id_text
+from dajko.study.design.members import make_plan
+from dajko.study.store.cells import CellStore, cells_path, check_version, read_attributes
+from dajko.study.store.checksums import repair
+from dajko.study.store.condition import condition
+from dajko.study.store.create import create, create_checksums, link
+from dajko.study.store.files import refuse_links
+from dajko.study.store.guard import SoundStore
+from dajko.study.store.journal import entries, record
+from dajko.study.store.locks import alone
+from dajko.study.store.prepare import forget, place_aside
+from dajko.study.store.records import write_spare
+from dajko.study.store.variables import ALL_VARIABLES, CELLS, CHECKSUM, ID, NEW
+
+
+def migrate_study(directory: Path) -> tuple[int, int, bool]:
+    """Bring the store of a study to the schema version of this dajko; the old one is kept under ``previous/``.
+
+    A store of this version that an older dajko has made gets checksums and spare copies; its cells stay as they are.
+
+    Returns
+    -------
+    int, int, bool
+        The version that it had and the one that it has, and whether checksums or spare copies were added.
+
+    Raises
+    ------
+    InputError
+        If there is no way from its version to this one, or somebody is writing the store.
+    """
+    version = read_attributes(cells_path(directory))["schema_version"]
+    if version == SCHEMA_VERSION:
+        return SCHEMA_VERSION, SCHEMA_VERSION, _sealed(directory)
+    if version not in MIGRATIONS:
+        check_version(directory / CELLS, version)
+    with alone(directory):
+        refuse_links(directory)
+        source, made = directory / CELLS, []
+        for step in range(version, SCHEMA_VERSION):
+            made.append(directory / f".{CELLS}.version-{step + 1}")
+            shutil.rmtree(made[-1], ignore_errors=True)
+            MIGRATIONS[step](source, made[-1])
+            source = made[-1]
+        forget(directory)
+        shutil.rmtree(directory / NEW, ignore_errors=True)
+        source.rename(directory / NEW)
+        (directory / CELLS).rename(place_aside(directory, f"version-{version}") / CELLS)
+        _name_failures(CellStore(cells_path(directory)))
+        for left in made[:-1]:
+            shutil.rmtree(left)
+    return version, SCHEMA_VERSION, False
+
+
+def _sealed(directory: Path) -> bool:
+    """Add checksums and spare copies to a store that has none; whether something was added."""
+    if not condition(CellStore(cells_path(directory))).unsealed:
+        return False
+    with alone(directory):
+        refuse_links(directory)
+        store = CellStore(cells_path(directory))
+        repair(store)  # numbers that are damaged get no checksum
+        for group in range(len(store.groups)):
+            if not store.has_checksums(group):
+                # Made whole beside the store: cells without their checksums would count as damaged.
+                made = directory / f".{CHECKSUM}"
+                shutil.rmtree(made, ignore_errors=True)
+                create_checksums(zarr.create_group(made, zarr_format=3), store, group)
+                (made / CHECKSUM).rename(store.path / store.groups[group].path / CHECKSUM)
+                shutil.rmtree(made)
+        write_spare(store.path, store.names)
+    return True
+
+
+def _from_1(source: Path, target: Path) -> None:
+    """Version 2 gives cells ids and places, chunks checksums, and says which code and which setting made a cell.
+
+    Version 1 did not record the code, so the new store names none: it can be read, but not continued.
+    """
+    old = zarr.open_group(SoundStore(source, read_only=True), mode="r", zarr_format=3)
+    attributes = dict(old.attrs)
+    try:
+        study = StudyConfig.model_validate_json(str(attributes["configuration"]))
+    except ValueError:
+        raise InputError(f"{source}: its configuration is none that this dajko understands") from None
+    plan = make_plan(str(attributes["study"]), study)
+    create(target, plan, None)
+    new = CellStore(target)
+    for number, planned in enumerate(plan.groups):
+        group = old[planned.name] if planned.name else old
+        assert isinstance(group, zarr.Group)
+        names = [name for name in ALL_VARIABLES if name in group]
+        later = {name: new.array(number, name) for name in new.variables(number) if name not in names}
+        for block in new.blocks(number):
+            cells = block.stop - block.start
+            values: dict[str, Any] = {n: np.full((cells, *a.shape[1:]), a.fill_value) for n, a in later.items()}
+            values |= {name: np.asarray(group[name][block.start : block.stop]) for name in names}  # type: ignore[index]
+            new.write(block, {**values, "setting": np.zeros(cells)})
+    kept = ("created", "python_version", "package_versions", "git_commit", "git_dirty")
+    new.describe({k: attributes[k] for k in kept if k in attributes})
+
+
+def _from_2(source: Path, target: Path) -> None:
+    """Version 3 says which definitions have computed a cell; version 2 had one hash of all code.
+
+    The cells keep their numbers, ids and checksums. No study has these ids today, so a run computes the cells anew.
+    """
+    shutil.copytree(source, target, copy_function=link)  # what is written anew takes the place of its link
+    root = zarr.open_group(target, mode="r+", zarr_format=3, use_consolidated=False)
+    root.attrs.update({"schema_version": 3, "code": "", "sources": "{}"})
+    write_spare(target, json.loads(str(root.attrs["groups"])))
+
+
+def _name_failures(store: CellStore) -> None:
+    """Say the ids of the cells that the journal of version 1 knew by their numbers."""
+    groups = {str(group.path): i for i, group in enumerate(store.groups)}
+    named = []
+    for entry in entries(store.path.parent):
+        group, cell = groups.get(str(entry.get("group"))), entry.get("cell")
+        if "id" not in entry and group is not None and isinstance(cell, int):
+            named.append({**entry, "id": id_text(int(np.asarray(store.array(group, ID)[cell])))})
+    record(store.path.parent, named)
+
+
+MIGRATIONS: dict[int, Callable[[Path, Path], None]] = {1: _from_1, 2: _from_2}

@@ -1,0 +1,1 @@
+"""One cell as numbers: truth, data, daJKO flow, errors."""
