@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from dajko.energy import Energy, PorousMedium
+from dajko.data.data_term import DataTerm, measure
+from dajko.energy.energy import Energy
+from dajko.energy.internal.porous_medium import PorousMedium
 from dajko.flow import Flow
 from dajko.grid import Array, Grid
-from dajko.observation import DataTerm, measure
-from dajko.profiles import Barenblatt
+from dajko.profile.barenblatt import Barenblatt
 from dajko.solvers import Solver
 
 NAMES = ("5.1", "5.2", "5.4", "5.5")

@@ -9,39 +9,39 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 _HOMES = {
-    "Barenblatt": "dajko.profiles",
-    "DataTerm": "dajko.observation",
-    "DoubleWell": "dajko.energy",
-    "Energy": "dajko.energy",
-    "Entropy": "dajko.energy",
-    "Expectation": "dajko.observation",
-    "Gaussian": "dajko.profiles",
-    "GaussianKernel": "dajko.interaction",
-    "GaussianMixture": "dajko.profiles",
+    "Barenblatt": "dajko.profile.barenblatt",
+    "DataTerm": "dajko.data.data_term",
+    "DoubleWell": "dajko.energy.potential.double_well",
+    "Energy": "dajko.energy.energy",
+    "Entropy": "dajko.energy.internal.entropy",
+    "Expectation": "dajko.observation.expectation",
+    "Gaussian": "dajko.profile.gaussian",
+    "GaussianKernel": "dajko.energy.interaction.gaussian_kernel",
+    "GaussianMixture": "dajko.profile.gaussian_mixture",
     "Grid": "dajko.grid",
-    "Heat": "dajko.profiles",
+    "Heat": "dajko.profile.heat",
     "InputError": "dajko.errors",
     "InteriorPoint": "dajko.solvers",
-    "IntervalMasses": "dajko.observation",
-    "Linear": "dajko.energy",
-    "Logarithmic": "dajko.interaction",
-    "Mass": "dajko.observation",
-    "Mean": "dajko.observation",
-    "Morse": "dajko.interaction",
-    "OrnsteinUhlenbeck": "dajko.profiles",
+    "IntervalMasses": "dajko.observation.interval_masses",
+    "Linear": "dajko.energy.potential.linear",
+    "Logarithmic": "dajko.energy.interaction.logarithmic",
+    "Mass": "dajko.observation.mass",
+    "Mean": "dajko.observation.mean",
+    "Morse": "dajko.energy.interaction.morse",
+    "OrnsteinUhlenbeck": "dajko.profile.ornstein_uhlenbeck",
     "PD3O": "dajko.solvers",
-    "PorousMedium": "dajko.energy",
-    "PowerLaw": "dajko.interaction",
-    "Quadratic": "dajko.energy",
-    "QuadraticAttraction": "dajko.interaction",
-    "Sensors": "dajko.observation",
-    "Spread": "dajko.observation",
+    "PorousMedium": "dajko.energy.internal.porous_medium",
+    "PowerLaw": "dajko.energy.interaction.power_law",
+    "Quadratic": "dajko.energy.potential.quadratic",
+    "QuadraticAttraction": "dajko.energy.interaction.quadratic_attraction",
+    "Sensors": "dajko.observation.sensors",
+    "Spread": "dajko.observation.spread",
     "Status": "dajko.status",
     "Step": "dajko.solvers",
-    "Variance": "dajko.observation",
+    "Variance": "dajko.observation.variance",
     "evolve": "dajko.flow",
     "jko_step": "dajko.flow",
-    "measure": "dajko.observation",
+    "measure": "dajko.data.data_term",
     "open_study": "dajko.study.store.labelled",
     "run_study": "dajko.study.commands.run",
 }
@@ -50,13 +50,33 @@ __version__ = "0.1.0"
 __all__ = ["__version__", *_HOMES]
 
 if TYPE_CHECKING:
-    from dajko.energy import DoubleWell, Energy, Entropy, Linear, PorousMedium, Quadratic
+    from dajko.data.data_term import DataTerm, measure
+    from dajko.energy.energy import Energy
+    from dajko.energy.interaction.gaussian_kernel import GaussianKernel
+    from dajko.energy.interaction.logarithmic import Logarithmic
+    from dajko.energy.interaction.morse import Morse
+    from dajko.energy.interaction.power_law import PowerLaw
+    from dajko.energy.interaction.quadratic_attraction import QuadraticAttraction
+    from dajko.energy.internal.entropy import Entropy
+    from dajko.energy.internal.porous_medium import PorousMedium
+    from dajko.energy.potential.double_well import DoubleWell
+    from dajko.energy.potential.linear import Linear
+    from dajko.energy.potential.quadratic import Quadratic
     from dajko.errors import InputError
     from dajko.flow import evolve, jko_step
     from dajko.grid import Grid
-    from dajko.interaction import GaussianKernel, Logarithmic, Morse, PowerLaw, QuadraticAttraction
-    from dajko.observation import DataTerm, Expectation, IntervalMasses, Mass, Mean, Sensors, Spread, Variance, measure
-    from dajko.profiles import Barenblatt, Gaussian, GaussianMixture, Heat, OrnsteinUhlenbeck
+    from dajko.observation.expectation import Expectation
+    from dajko.observation.interval_masses import IntervalMasses
+    from dajko.observation.mass import Mass
+    from dajko.observation.mean import Mean
+    from dajko.observation.sensors import Sensors
+    from dajko.observation.spread import Spread
+    from dajko.observation.variance import Variance
+    from dajko.profile.barenblatt import Barenblatt
+    from dajko.profile.gaussian import Gaussian
+    from dajko.profile.gaussian_mixture import GaussianMixture
+    from dajko.profile.heat import Heat
+    from dajko.profile.ornstein_uhlenbeck import OrnsteinUhlenbeck
     from dajko.solvers import PD3O, InteriorPoint, Status, Step
     from dajko.study.commands.run import run_study
     from dajko.study.store.labelled import open_study

@@ -61,7 +61,7 @@ def number(
     InputError
         If it is not a real number within the bounds; NaN never is.
     """
-    found = _real(value)
+    found = real(value)
     if found is not None:
         inside = (above is None or found > above) and (least is None or found >= least) and (below is None or found < below)
         if inside and not math.isnan(found) and not (finite and math.isinf(found)):
@@ -81,7 +81,7 @@ def whole_number(name: str, value: Any, least: int) -> int:
     InputError
         If it is not a whole number, less than ``least``, or so large that floats do not tell it from the next.
     """
-    found = _real(value)
+    found = real(value)
     if found is None or not least <= found < _TOO_LARGE or found % 1 != 0:
         most = " and less than 2^53" if found is not None and found >= _TOO_LARGE else ""
         raise InputError(f"{name} must be a whole number of at least {least}{most}, got {shown(value)}")
@@ -205,7 +205,7 @@ def _nested(value: Any) -> bool:
     return isinstance(value, list | tuple)
 
 
-def _real(value: Any) -> float | None:
+def real(value: Any) -> float | None:
     """A real number as a float, None for anything else."""
     if isinstance(value, np.ndarray) and not isinstance(value, np.ma.MaskedArray) and value.ndim == 0:
         value = value[()]

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable
-from contextlib import suppress
-from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -14,64 +10,10 @@ import click
 
 from dajko import __version__
 from dajko.errors import InputError
-from dajko.signals import Ended, answered, leave
-
-DONE, SOME_FAILED, BAD_INPUT = 0, 1, 2
-INCOMPLETE = 2
+from dajko.terminal import BAD_INPUT, DONE, INCOMPLETE, SOME_FAILED, Commands, say, with_answers
 
 
-def _answered(command: Callable[..., int]) -> Callable[..., None]:
-    """Turn bad input into a sentence, and the result of a command into the exit code."""
-
-    @wraps(command)
-    def run(*args: Any, **kwargs: Any) -> None:
-        try:
-            code = command(*args, **kwargs)
-        except InputError as error:
-            _say(error)
-            code = BAD_INPUT
-        except OSError as error:
-            from dajko.study.store.disk import is_full, no_space, reason
-
-            if not is_full(error):
-                raise
-            click.echo(f"dajko: {no_space(Path(error.filename or Path.cwd()), reason(error))}", err=True)
-            code = BAD_INPUT
-        sys.exit(code)
-
-    return run
-
-
-def _say(sentences: object, about: object = None) -> None:
-    """Tell people something beside the result, without characters that a terminal would obey."""
-    from dajko.study.config.parse import printable
-
-    for line in str(sentences).splitlines():
-        click.echo(printable(f"dajko: {line}" if about is None else f"dajko: {about}: {line}"), err=True)
-
-
-class _Commands(click.Group):
-    """The commands; what click has to say about wrong options is one line like all other errors, and so are signals."""
-
-    def main(self, *args: Any, **kwargs: Any) -> Any:
-        kwargs["standalone_mode"] = False
-        try:
-            with answered():
-                super().main(*args, **kwargs)
-            sys.exit(DONE)
-        except Ended as ended:
-            with suppress(OSError):  # the terminal may be gone
-                click.echo(f"dajko: {ended.sentence}", err=True)
-            leave(ended.code)
-        except click.exceptions.NoArgsIsHelpError as error:
-            error.show()
-        except click.UsageError as error:
-            command = error.ctx.command_path if error.ctx else "dajko"
-            click.echo(f"dajko: {error.format_message().rstrip('.')}; see {command} --help", err=True)
-        sys.exit(BAD_INPUT)
-
-
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="dajko")
 def main() -> None:
     """Studies of data-driven Wasserstein gradient flows.
@@ -88,7 +30,7 @@ def main() -> None:
 
 @main.command(short_help="Check studies, and solve nothing.")
 @click.argument("file", type=click.Path(path_type=Path))
-@_answered
+@with_answers
 def validate(file: Path) -> int:
     """Check the studies in FILE, every cell of them, without solving anything.
 
@@ -112,7 +54,7 @@ def validate(file: Path) -> int:
             f"very roughly {minutes:.2g} core minutes"
         )
         for doubt in doubts(plan):
-            _say(doubt, "warning")
+            say(doubt, "warning")
     return DONE
 
 
@@ -135,7 +77,7 @@ _CERTIFICATES = click.option(
 @_SCHEDULER
 @_CERTIFICATES
 @click.option("--recompute", is_flag=True, help="Compute all cells anew; the stores that are there go to previous/.")
-@_answered
+@with_answers
 def run(
     file: Path,
     studies: tuple[str, ...],
@@ -179,7 +121,7 @@ def run(
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--verify", is_flag=True, help="Read every chunk, and say which are damaged.")
-@_answered
+@with_answers
 def status(directory: Path, as_json: bool, verify: bool) -> int:
     """Say how the studies in DIR stand: how many members are done, failed, or still to be computed.
 
@@ -198,7 +140,7 @@ def status(directory: Path, as_json: bool, verify: bool) -> int:
         try:
             found.append(study_state(study, verify))
         except InputError as error:  # which is no reason to say nothing of the others
-            _say(error)
+            say(error)
             wrong = True
     if as_json:
         click.echo(json.dumps({state.study: state.as_dict() for state in found}, indent=2))
@@ -216,7 +158,7 @@ def status(directory: Path, as_json: bool, verify: bool) -> int:
 @click.argument("directory", metavar="RESULTS", type=click.Path(path_type=Path))
 @click.argument("cell")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@_answered
+@with_answers
 def reproduce(directory: Path, cell: str, as_json: bool) -> int:
     """Run one CELL of the study in RESULTS again, alone, and say whether it comes out the same, bit for bit.
 
@@ -234,7 +176,7 @@ def reproduce(directory: Path, cell: str, as_json: bool) -> int:
     from dajko.study.execution.warm_up import cold_sentence
 
     if sentence := cold_sentence():
-        _say(sentence)
+        say(sentence)
     found = reproduce_cell(_one_study(directory), cell)
     click.echo(json.dumps(found.as_dict(), indent=2, default=str) if as_json else "\n".join(described(found)))
     return DONE if found.equal else SOME_FAILED
@@ -247,7 +189,7 @@ def reproduce(directory: Path, cell: str, as_json: bool) -> int:
 @click.option("--workers", type=click.IntRange(min=1), help="Local processes; by default one for each core.")
 @_SCHEDULER
 @_CERTIFICATES
-@_answered
+@with_answers
 def retry(
     directory: Path,
     solver: str | None,
@@ -277,7 +219,7 @@ def retry(
 
 @main.command(short_help="Bring stores to this dajko's version.")
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
-@_answered
+@with_answers
 def migrate(directory: Path) -> int:
     """Bring the stores in DIR to the schema version of this dajko. Computes nothing; the old stores go to previous/.
 
@@ -298,7 +240,7 @@ def migrate(directory: Path) -> int:
 
 @main.command(short_help="Draw figures and tables, and one page.")
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
-@_answered
+@with_answers
 def report(directory: Path) -> int:
     """Draw the figures and tables of the studies in DIR, and one page, DIR/report.html.
 
@@ -319,12 +261,12 @@ def report(directory: Path) -> int:
             plot_study(study)
             drawn.append(study.name)
         except InputError as error:  # which is no reason to draw none of the others
-            _say(error)
+            say(error)
             wrong = True
             continue
         damage = damage_sentences(study)
         for sentence in damage:
-            _say(sentence, about=study)
+            say(sentence, about=study)
         for short, _ in warnings_of(study)[len(damage) :]:
             click.echo(f"{study.name}: {short[:1].lower()}{short[1:]}", err=True)
         wrong = wrong or is_damaged(study)
@@ -350,7 +292,7 @@ def cluster() -> None:
 @click.option(
     "--days", type=click.IntRange(min=1, max=3650), default=365, show_default=True, help="How long they are valid."
 )
-@_answered
+@with_answers
 def certificates(directory: Path, days: int) -> int:
     """Make certificates for Dask's TLS in DIR: ca.pem, cert.pem and key.pem, readable by you only.
 

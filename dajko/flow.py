@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dajko.checks import instance, whole_number
-from dajko.energy import Energy
+from dajko.data.data_term import DataTerm
+from dajko.energy.energy import Energy
 from dajko.errors import InputError
 from dajko.grid import Array, Grid, checked_grid
 from dajko.movement import minimizing_movements
-from dajko.observation import DataTerm
 from dajko.resolution import check_spreads, odd_even, resolution
 from dajko.solvers import DEFAULT_SOLVER, InteriorPoint, Problem, Solver, Step, as_solver, solve, take_over
 from dajko.status import Status

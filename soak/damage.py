@@ -27,7 +27,7 @@ _ODD: tuple[Any, ...] = (
     1e-300, 1e300, 1.8e308, -1e300, 5e-324, 1e9, 10**9, 10**12, 10**18, 2**63, -(2**63) - 1, 10**400, math.nan, math.inf,
     -math.inf, [], {}, [[]], [None], [{}], {"": 1}, {None: None}, {1: 2}, {"a": {"b": {"c": 1}}}, b"\x00\xff",
     dt.date(2026, 11, 21),
-    dt.datetime(2026, 11, 21, 12), {"normal": {"std": 1e300}}, {"values": [1, 2]},
+    dt.datetime(2026, 11, 21, 12), {"kind": "normal", "std": 1e300}, {"values": [1, 2]},
     {"logspace": {"start": 1e-300, "stop": 1e300, "num": 9}},
     {"linspace": {"start": -1e308, "stop": 1e308, "num": 3}}, {"linspace": {"start": 0, "stop": 1, "num": 1_000_000}},
     {"range": {"start": 0, "stop": 999_999, "step": 1}}, {"range": {"start": 0, "stop": 1, "step": 1e-320}}, [1.0] * 20_000,
@@ -55,13 +55,13 @@ def sources() -> tuple[dict[str, Any], ...]:
     perturbed = content(3)
     (study,) = perturbed["studies"].values()
     study["ensemble"]["perturbations"] = {
-        "model.initial.shift": {"normal": {"std": 0.02}},
-        "noise.level": {"uniform": {"low": 0.0, "high": 0.1}},
+        "model.initial.shift": {"kind": "normal", "std": 0.02},
+        "noise.level": {"kind": "uniform", "low": 0.0, "high": 0.1},
     }
     study["zip"] = {"solver.tol": [1e-4, 1e-5], "solver.max_iterations": [80, 90]}
     study["observations"]["operators"] += [
-        {"sensors": {"positions": [-0.1, 0.1], "width": 0.1}},
-        {"interval_masses": {"edges": [-0.5, 0, 0.5]}},
+        {"kind": "sensors", "positions": [-0.1, 0.1], "width": 0.1},
+        {"kind": "interval_masses", "edges": [-0.5, 0, 0.5]},
     ]
     return (*found, perturbed)
 
@@ -186,8 +186,8 @@ def _varied(file: dict[str, Any], places: list[Path], rng: random.Random) -> Non
     where = rng.choice(("sweep", "zip", "perturbations"))
     if where == "perturbations":
         kinds = (
-            {"normal": {"std": 10.0 ** rng.randint(-9, 300)}},
-            {"uniform": {"low": -(10.0 ** rng.randint(-3, 300)), "high": 1.0}},
+            {"kind": "normal", "std": 10.0 ** rng.randint(-9, 300)},
+            {"kind": "uniform", "low": -(10.0 ** rng.randint(-3, 300)), "high": 1.0},
         )
         ensemble = study.setdefault("ensemble", {})
         if isinstance(ensemble, dict) and isinstance(ensemble.setdefault(where, {}), dict):

@@ -16,10 +16,10 @@ NAME = "soak"
 
 # Milliseconds a cell: 2100 cells of 6 steps are some seconds for two workers.
 _STUDY = """
-truth: {kind: exact, solution: {profile: barenblatt, m: 2.0}}
+truth: {kind: exact, solution: {kind: barenblatt, m: 2.0}}
 model:
   energy: {internal: {kind: porous_medium, m: 2.0}}
-  initial: {profile: barenblatt, m: 2.0, shift: 0.1}
+  initial: {kind: barenblatt, m: 2.0, shift: 0.1}
 grid: {left: -0.7, right: 0.7, nx: 16, nt: 3}
 time: {tau: 5.0e-4, steps: 6}
 observations: {operators: [mean, spread]}

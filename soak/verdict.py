@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dajko.duality import dual_bound
+from dajko.certify.duality import dual_bound
 from dajko.solvers import InteriorPoint, Problem, Step, solve
 from dajko.status import Status
 from soak.wild import wild_problem

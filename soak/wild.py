@@ -7,20 +7,22 @@ from typing import Any
 
 import numpy as np
 
-from dajko.energy import DoubleWell, Energy, Entropy, Linear, PorousMedium, Quadratic
+from dajko.data.data_term import DataTerm, measure
+from dajko.energy.energy import Energy
+from dajko.energy.internal.entropy import Entropy
+from dajko.energy.internal.porous_medium import PorousMedium
+from dajko.energy.potential.double_well import DoubleWell
+from dajko.energy.potential.linear import Linear
+from dajko.energy.potential.quadratic import Quadratic
 from dajko.grid import Array, Grid
-from dajko.observation import (
-    DataTerm,
-    Expectation,
-    IntervalMasses,
-    Mass,
-    Mean,
-    Observation,
-    Sensors,
-    Spread,
-    Variance,
-    measure,
-)
+from dajko.observation import Observation
+from dajko.observation.expectation import Expectation
+from dajko.observation.interval_masses import IntervalMasses
+from dajko.observation.mass import Mass
+from dajko.observation.mean import Mean
+from dajko.observation.sensors import Sensors
+from dajko.observation.spread import Spread
+from dajko.observation.variance import Variance
 from dajko.solvers import Problem
 
 # Exponents of the porous medium; 1 stands for the entropy, 0 for no internal energy.

@@ -15,16 +15,16 @@ settings.load_profile("dajko")
 # --- tiny studies: what tests/study, tests/test_cli.py and tests/workflow run ---------------------------------------------
 
 _TINY = """
-truth: {kind: exact, solution: {profile: barenblatt, m: 2.0}}
+truth: {kind: exact, solution: {kind: barenblatt, m: 2.0}}
 model:
   energy: {internal: {kind: porous_medium, m: 2.0}}
-  initial: {profile: barenblatt, m: 2.0, shift: 0.1}
+  initial: {kind: barenblatt, m: 2.0, shift: 0.1}
 grid: {left: -0.7, right: 0.7, nx: 10, nt: 2}
 time: {tau: 5.0e-4, steps: 3}
 observations: {operators: [mean, spread]}
 noise: {level: 0.1}
 theta: 1.0e-3
-solver: {name: pd3o, tol: 1.0e-3, constraint_tolerance: 1.0e-3}
+solver: {kind: pd3o, tol: 1.0e-3, constraint_tolerance: 1.0e-3}
 sweep: {theta: [1.0e-3, 1.0e-2]}
 ensemble: {members: 3, seed: 7}
 """

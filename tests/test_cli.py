@@ -205,12 +205,12 @@ def test_a_command_that_is_none(refused, arguments, message):
 # --- bad studies ----------------------------------------------------------------------------------------------------------
 
 
-def values(numbers, kind="profile"):
-    return {kind: "values", "values": numbers}
+def values(numbers):
+    return {"kind": "values", "values": numbers}
 
 
 def sensors(position, width):
-    return [{"sensors": {"positions": [position], "width": width}}]
+    return [{"kind": "sensors", "positions": [position], "width": width}]
 
 
 def perturbed(key, **distribution):
@@ -236,7 +236,7 @@ BAD_STUDIES = [
     ({"limits": "yes"}, "limits", "must be true or false, got 'yes'"),
     ({"title": 3}, "title", "must be text, got 3"),
     ({"grid.left": None}, "grid.left", "is missing"),
-    ({"model.initial": {"std": 1.0}}, "model.initial", "must be a mapping with the key 'profile', got {\"std\": 1.0}"),
+    ({"model.initial": {"std": 1.0}}, "model.initial", "must have the key kind, one of barenblatt, gaussian"),
     # numbers
     ({"theta": 0}, "theta", "must be greater than 0, got 0"),
     ({"theta": -1e-3}, "theta", "must be greater than 0, got -0.001"),
@@ -261,6 +261,18 @@ BAD_STUDIES = [
     ({"slabs": 0}, "slabs", "must be greater than 0, got 0"),
     ({"store.density": "some"}, "store.density", "must be 'all', 'final' or 'none', got 'some'"),
     ({"report.times": [-1]}, "report.times.0", "must be at least 0, got -1"),
+    # what older configurations say
+    (
+        {"model.initial": {"profile": "gaussian", "std": 0.1}},
+        "model.initial",
+        "the kind of an ingredient is named by kind today: write {kind: gaussian, …}",
+    ),
+    (
+        {"observations.operators": [{"sensors": {"positions": [0.0], "width": 0.2}}]},
+        "observations.operators.0",
+        "write {kind: sensors, …}",
+    ),
+    ({"solver": {"name": "pd3o"}}, "solver", "must be a mapping whose key kind, not name, is interior_point or pd3o"),
     # densities and energies
     ({"model.initial": values([1] * 10 + [-1])}, "model.initial.values.10", "must be at least 0, got -1"),
     ({"model.initial": values([1] * 10 + [math.nan])}, "model.initial.values.10", "must be a finite number, got .nan"),
@@ -276,29 +288,29 @@ BAD_STUDIES = [
     (
         {"model.initial.time_shift": -1.0},
         "model.initial",
-        "time_shift of a Barenblatt profile must be greater than -t0, got -1.0",
+        "time_shift must be greater than -t0, got -1.0 and t0 0.001",
     ),
     ({"model.mass": 0}, "model.mass", "must be greater than 0, got 0"),
     (
-        {"model.initial": {"profile": "square"}},
+        {"model.initial": {"kind": "square"}},
         "model.initial",
-        "profile must be one of 'barenblatt', 'gaussian', 'gaussian_mixture', 'heat', ",
+        "kind must be one of barenblatt, gaussian, gaussian_mixture, heat, ",
     ),
     ({"model.initial.m": 1.0}, "model.initial.m", "must be greater than 1, got 1.0"),
     ({"model.energy.internal.m": 1}, "model.energy.internal.m", "must be greater than 1, got 1"),
     (
         {"model.energy.internal": {"kind": "power"}},
         "model.energy.internal",
-        "kind must be one of 'porous_medium', 'entropy', got 'power'",
+        "kind must be one of entropy, porous_medium, or module:Class, got 'power'",
     ),
     ({"model.energy": "porous_medium"}, "model.energy", "must be a mapping of keys to values, got 'porous_medium'"),
     (
-        {"model.energy.potential": values([1.0], "form")},
+        {"model.energy.potential": values([1.0])},
         "model.energy.potential.values",
         "must be 11 numbers, one for each node",
     ),
     (
-        {"model.energy.potential": values([math.inf] + [0] * 10, "form")},
+        {"model.energy.potential": values([math.inf] + [0] * 10)},
         "model.energy.potential.values.0",
         "must be a finite number",
     ),
@@ -306,24 +318,24 @@ BAD_STUDIES = [
     (
         {"observations.operators": ["median"]},
         "observations.operators.0",
-        "must be 'expectation', 'variance', 'mean', 'spread' or 'mass'",
+        "kind must be one of expectation, interval_masses, mass, mean, sensors, spread, variance, or module:Class, got",
     ),
     (
         {"observations.operators": [3]},
         "observations.operators.0",
-        "must be one of expectation, variance, mean, spread, mass, {sensors: …} or {interval_masses: …}",
+        "must be a mapping with the key kind, or one of the words expectation, interval_masses, mass, mean",
     ),
     (
         {"observations.operators": sensors(0.8, 0.2)},
         "observations.operators.0",
-        "sensors.positions must lie in [-0.7, 0.7], got 0.8",
+        "positions of sensors must lie in [-0.7, 0.7], got 0.8",
     ),
     (
         {"observations.operators": sensors(0.0, 0.01)},
         "observations.operators.0",
-        "sensors.width must be at least half a cell, 0.07, got 0.01",
+        "width of sensors must be at least half a cell, 0.07, got 0.01",
     ),
-    ({"observations.operators": sensors(0.0, 0)}, "observations.operators.0.sensors.width", "must be greater than 0, got 0"),
+    ({"observations.operators": sensors(0.0, 0)}, "observations.operators.0.width", "must be greater than 0, got 0"),
     ({"observations.first": 4}, "observations.first", "must be at most the number of steps, 3, got 4"),
     ({"observations.every": 0}, "observations.every", "must be greater than 0, got 0"),
     # solver
@@ -371,15 +383,15 @@ BAD_STUDIES = [
     ({"sweep": {"grid": [{"left": 0}]}}, "grid.right", "is missing (at grid = {'left': 0})"),
     ({"sweep": None, "limits": True}, "limits", "needs theta in sweep"),
     (
-        {"sweep": {"solver.name": ["pd3o", "interior_point"]}},
-        "sweep.solver.name",
-        "each name has keys and defaults of its own, so the whole must vary: "
-        "write solver: [{name: pd3o}, {name: interior_point}] there, with the keys of each",
+        {"sweep": {"solver.kind": ["pd3o", "interior_point"]}},
+        "sweep.solver.kind",
+        "each kind has keys and defaults of its own, so the whole must vary: "
+        "write solver: [{kind: pd3o}, {kind: interior_point}] there, with the keys of each",
     ),
     (
-        {"solver": {"name": "interior_point"}, "sweep": None, "zip": {"solver.name": ["pd3o", "interior_point"]}},
-        "zip.solver.name",
-        "write solver: [{name: pd3o}, {name: interior_point}] there",
+        {"solver": {"kind": "interior_point"}, "sweep": None, "zip": {"solver.kind": ["pd3o", "interior_point"]}},
+        "zip.solver.kind",
+        "write solver: [{kind: pd3o}, {kind: interior_point}] there",
     ),
     (
         {"sweep": {"model.energy.internal.kind": ["porous_medium", "entropy"]}},
@@ -398,32 +410,32 @@ BAD_STUDIES = [
     ({"ensemble.members": 10**9}, "", "must have at most 10000000 cells, points times members, got 2000000000"),
     ({"ensemble.seed": -1}, "ensemble.seed", "must be at least 0, got -1"),
     (
-        perturbed("model.initial.profile", normal={"std": 1.0}),
-        "ensemble.perturbations.model.initial.profile",
+        perturbed("model.initial.kind", kind="normal", std=1.0),
+        "ensemble.perturbations.model.initial.kind",
         "only a number can be perturbed, got 'barenblatt'",
     ),
     (
-        perturbed("model.mass", normal={"std": 1.0}),
+        perturbed("model.mass", kind="normal", std=1.0),
         "ensemble.perturbations.model.mass",
         "needs a mean, because the study gives no value to model.mass",
     ),
     (
-        perturbed("noise.level", uniform={"low": 2, "high": 1}),
-        "ensemble.perturbations.noise.level.uniform",
+        perturbed("noise.level", kind="uniform", low=2, high=1),
+        "ensemble.perturbations.noise.level",
         "low must be less than high, got 2.0 and 1.0",
     ),
-    (perturbed("noise.level"), "ensemble.perturbations.noise.level", "must have exactly one of the keys normal and uniform"),
+    (perturbed("noise.level"), "ensemble.perturbations.noise.level", "must have the key kind, one of normal, uniform"),
     (
-        perturbed("noise.level", lognormal={}),
-        "ensemble.perturbations.noise.level.lognormal",
-        "unknown key; allowed: normal, uniform",
+        perturbed("noise.level", kind="lognormal"),
+        "ensemble.perturbations.noise.level",
+        "kind must be one of normal, uniform, or module:Class, got 'lognormal'",
     ),
     (
-        perturbed("noise.lvel", normal={"std": 1.0}),
+        perturbed("noise.lvel", kind="normal", std=1.0),
         "ensemble.perturbations.noise.lvel",
         f"{NO_KEY}; did you mean noise.level",
     ),
-    (perturbed("theta", normal={"mean": -1.0, "std": 0.1}), "theta", "must be greater than 0, got -"),
+    (perturbed("theta", kind="normal", mean=-1.0, std=0.1), "theta", "must be greater than 0, got -"),
 ]
 
 
@@ -439,7 +451,7 @@ def test_a_bad_study(refused, write, changes, key, message):
 
 
 def test_an_unknown_solver(refused, write):
-    path = write({"solver.name": "newton"})
+    path = write({"solver.kind": "newton"})
     (line,) = refused("validate", path)
     assert line.startswith(f"{path}: studies.one.solver")
     assert "interior_point or pd3o" in line
@@ -608,7 +620,7 @@ def test_validate_solves_nothing(invoke, write, monkeypatch):
         raise AssertionError("nothing may be solved here")
 
     monkeypatch.setattr("dajko.study.twin.experiment.trajectory", never)
-    truth = {"kind": "solve", "energy": {"internal": {"kind": "entropy"}}, "initial": {"profile": "gaussian"}}
+    truth = {"kind": "solve", "energy": {"internal": {"kind": "entropy"}}, "initial": {"kind": "gaussian"}}
     assert invoke("validate", write({"truth": truth})).exit_code == 0
 
 
@@ -714,7 +726,7 @@ def test_failed_members_are_exit_code_1(invoke, write):
     assert result.exit_code == 0
     assert result.stdout == "results/one: 6 members: 6 converged, 3 computed now\n"
     result = invoke("status", "results")
-    words = "  3 solved with solver = {'name': 'interior_point'}"
+    words = "  3 solved with solver = {'kind': 'interior_point'}"
     assert (result.exit_code, result.output.splitlines()[1:]) == (0, [words])
 
 

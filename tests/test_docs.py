@@ -10,6 +10,7 @@ import pytest
 import xarray as xr
 
 import dajko
+from dajko.ingredient import Ingredient
 from dajko.status import Status
 from dajko.study.config.parse import parse
 from dajko.study.config.study import StudyConfig
@@ -27,6 +28,7 @@ EXAMPLES = [
     for number, code in enumerate(re.findall(r"```python\n(.*?)```", file.read_text(encoding="utf-8"), re.DOTALL))
     if re.search(r"open_(study|zarr|datatree)\(", code)
 ]
+TEMPLATES = re.findall(r"^```python\n(.*?)^```", (ROOT / "docs" / "extending.md").read_text(), re.DOTALL | re.MULTILINE)
 THETA = [5e-7, 3e-4, 1e-3, float("inf")]
 SWEPT = {"sweep": {"noise.level": [0.05, 0.3], "theta": THETA}, "ensemble.members": 4}
 STUDIES = {"shifted-start": SWEPT, "theta-noise": SWEPT, "mesh": {"sweep": {"grid.nx": [16, 24]}, "time.steps": 2}}
@@ -36,7 +38,7 @@ STUDIES = {"shifted-start": SWEPT, "theta-noise": SWEPT, "mesh": {"sweep": {"gri
 def folder(tmp_path_factory, tiny):
     folder = tmp_path_factory.mktemp("docs")
     for name, changes in STUDIES.items():
-        swept = {**changes, "solver": {"name": "interior_point"}}
+        swept = {**changes, "solver": {"kind": "interior_point"}}
         store = prepare(folder / "results" / name, make_plan(name, parse(StudyConfig, tiny(swept))))
         for block in store.pending():
             run_block(str(store.path), store.hash, Task(block))
@@ -98,3 +100,17 @@ def test_the_median_of_the_readme(folder, rewrite):
             assert members.size == (0 if theta == 1e-3 else 3)
             expected = np.median(members) if members.size else np.nan
             assert np.array_equal(median.sel(theta=theta, noise_level=level), expected, equal_nan=True)
+
+
+@pytest.mark.parametrize("code", TEMPLATES)
+def test_ingredients_of_the_documentation_compute(code, capsys):
+    """Each template is a class that is checked, shown and computed with as it stands."""
+    names = {"__name__": "extending"}
+    exec(compile(code, "extending.md", "exec"), names)
+    assert any(character.isdigit() for character in capsys.readouterr().out)
+    (found,) = (
+        v for v in names.values() if isinstance(v, type) and issubclass(v, Ingredient) and v.__module__ == "extending"
+    )
+    assert found.word() == f"extending:{found.__name__}"
+    with pytest.raises(dajko.InputError, match=f"nonsense is no argument of {found.__name__}; allowed: "):
+        found(nonsense=1.0)

@@ -7,7 +7,7 @@ import pytest
 
 import dajko
 from dajko.distance import l1
-from dajko.profiles import Gaussian
+from dajko.profile.gaussian import Gaussian
 from dajko.study.config.parse import read_studies
 from dajko.study.config.study import LocalCluster
 from dajko.study.execution.cluster import open_cluster

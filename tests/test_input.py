@@ -288,7 +288,7 @@ def test_a_masked_datum_is_a_missing_one():
             lambda: dajko.Energy(potential=math.cos).potential_on(GRID),
             "potential must be a function of arrays, such as",
         ),
-        (lambda: dajko.Sensors(0.1, 0.2), r"sensors.positions must be a list of finite numbers, got shape \(\)"),
+        (lambda: dajko.Sensors(0.1, 0.2), "positions of Sensors must be a list, got 0.1"),
         (
             lambda: dajko.measure("mean", np.ones(12), GRID),
             r"density must have the shape \(..., 13\) .* got \(12,\)",

@@ -7,7 +7,7 @@ import pytest
 from scipy.integrate import quad
 
 from dajko import Energy, GaussianKernel, Grid, InputError, Logarithmic, Morse, PowerLaw, QuadraticAttraction
-from dajko.interaction import FFT_NODES, GridInteraction, interaction_on
+from dajko.energy.on_grid import FFT_NODES, GridInteraction, interaction_on
 
 GRID = Grid(-1.0, 1.5, 30, 1)
 KERNELS = {
@@ -156,14 +156,14 @@ def test_norm_is_the_largest_stretch(name):
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (lambda: Logarithmic(np.nan), "chi of a logarithmic kernel must be a finite number"),
-        (lambda: Logarithmic("2"), "chi of a logarithmic kernel must be a finite number, got '2'"),
-        (lambda: Logarithmic(1.0, core=-0.1), "core of a logarithmic kernel must be at least 0"),
-        (lambda: QuadraticAttraction(np.inf), "strength of a quadratic attraction must be a finite number"),
-        (lambda: PowerLaw(2.0, -1.0), "repulsion of a power law must be greater than -1"),
-        (lambda: PowerLaw(1.0, 2.0), "attraction of a power law must be greater than its exponent repulsion"),
-        (lambda: GaussianKernel(1.0, 0.0), "width of a Gaussian kernel must be greater than 0"),
-        (lambda: Morse(repulsion_width=0.0), "repulsion_width of a Morse kernel must be greater than 0"),
+        (lambda: Logarithmic(np.nan), "chi of Logarithmic must be a finite number"),
+        (lambda: Logarithmic("2"), "chi of Logarithmic must be a number, got '2'"),
+        (lambda: Logarithmic(1.0, core=-0.1), "core of Logarithmic must be at least 0"),
+        (lambda: QuadraticAttraction(np.inf), "strength of QuadraticAttraction must be a finite number"),
+        (lambda: PowerLaw(2.0, -1.0), "repulsion of PowerLaw must be greater than -1"),
+        (lambda: PowerLaw(1.0, 2.0), "attraction must be greater than repulsion"),
+        (lambda: GaussianKernel(1.0, 0.0), "width of GaussianKernel must be greater than 0"),
+        (lambda: Morse(repulsion_width=0.0), "repulsion_width of Morse must be greater than 0"),
     ],
 )
 def test_bad_parameters_are_refused(make, says):

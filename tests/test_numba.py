@@ -41,7 +41,9 @@ def test_nothing_else_is_compiled_with_fast_math():
 
 PROGRAM = """
 import numpy as np
-from dajko.energy import Energy, PorousMedium, _internal
+from dajko.energy.energy import Energy
+from dajko.energy.internal.porous_medium import PorousMedium
+from dajko.energy.kernels import internal_values
 from dajko.grid import Grid
 grid = Grid(0.0, 1.0, 4, 1)
 value = Energy(PorousMedium(3.0)).value(np.full(5, 2.0), grid)

@@ -21,7 +21,8 @@ from dajko import (
     Variance,
     measure,
 )
-from dajko.observation import add_gradient, labels, operator
+from dajko.data.operator import add_gradient, operator
+from dajko.observation import labels
 
 GRID = Grid(-1.0, 1.5, 30, 1)
 SENSORS = Sensors([-0.4, 0.1, 0.9], 0.2)
@@ -195,7 +196,7 @@ def test_steps_without_data():
         ((["mean", "spread"], [0.1, np.nan], 1.0), "only a whole step may be missing"),
         (
             (["median"], [0.1], 1.0),
-            "observations must be expectation, mass, mean, spread, variance or an object such as Sensors",
+            "observations: kind must be one of expectation, interval_masses, mass",
         ),
     ],
 )
@@ -207,11 +208,11 @@ def test_bad_data_terms_are_refused(arguments, says):
 @pytest.mark.parametrize(
     ("positions", "width", "says"),
     [
-        ([], 0.2, "at least one position"),
-        ([0.1], 0.0, "sensors.width must be greater than 0"),
-        ([0.1], np.nan, "sensors.width must be greater than 0"),
-        ([0.1], 0.01, "sensors.width must be at least half a cell"),
-        ([1.6], 0.2, r"sensors.positions must lie in \[-1.0, 1.5\]"),
+        ([], 0.2, "positions of Sensors must not be empty"),
+        ([0.1], 0.0, "width of Sensors must be (greater than 0|a finite number)"),
+        ([0.1], np.nan, "width of Sensors must be (greater than 0|a finite number)"),
+        ([0.1], 0.01, "width of sensors must be at least half a cell"),
+        ([1.6], 0.2, r"positions of sensors must lie in \[-1.0, 1.5\]"),
     ],
 )
 def test_bad_sensors_are_refused(positions, width, says):
@@ -222,10 +223,10 @@ def test_bad_sensors_are_refused(positions, width, says):
 @pytest.mark.parametrize(
     ("edges", "says"),
     [
-        ([0.1], "must be at least two increasing positions"),
-        ([0.1, 0.1], "must be at least two increasing positions"),
-        ([0.1, np.nan], "must be at least two increasing positions"),
-        ([-1.2, 0.1], r"edges must lie in \[-1.0, 1.5\], got -1.2"),
+        ([0.1], "edges of IntervalMasses must have at least 2 items, got"),
+        ([0.1, 0.1], "edges must be increasing positions"),
+        ([0.1, np.nan], r"edges.1 of IntervalMasses must be a finite number"),
+        ([-1.2, 0.1], r"edges of intervals must lie in \[-1.0, 1.5\], got -1.2"),
     ],
 )
 def test_bad_intervals_are_refused(edges, says):

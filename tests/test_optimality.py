@@ -23,10 +23,10 @@ from dajko import (
     QuadraticAttraction,
     jko_step,
 )
+from dajko.certify.duality import dual_bound, feasible_path, velocity
+from dajko.certify.optimality import first_order, of_path, optimality
 from dajko.distance import kantorovich_potential
-from dajko.duality import dual_bound, feasible_path, velocity
-from dajko.energy import internal_conjugate
-from dajko.optimality import first_order, of_path, optimality
+from dajko.energy.kernels import internal_conjugate
 from dajko.solvers import Path, Problem
 
 from .solvers.reference_cases import NAMES, load

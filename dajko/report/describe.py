@@ -4,31 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel
-
 from dajko.report.words import number
 from dajko.study.config.foreign import foreign_sentence, unknown
-from dajko.study.config.ingredients import EnergyConfig, ExactTruth, IntervalMassesConfig, SensorsConfig, ValuesConfig
+from dajko.study.config.ingredients import EnergyConfig, ExactTruth
 from dajko.study.config.study import StudyConfig
-from dajko.study.config.variation import DistributionConfig
-
-_PROFILES = {
-    "barenblatt": "a Barenblatt profile",
-    "gaussian": "a Gaussian",
-    "gaussian_mixture": "a mixture of Gaussians",
-    "heat": "a solution of the heat equation",
-    "ornstein_uhlenbeck": "an Ornstein\N{EN DASH}Uhlenbeck density",
-    "values": "given values",
-}
-
-_INTERACTIONS = {
-    "logarithmic": "logarithmic interaction",
-    "quadratic_attraction": "quadratic attraction",
-    "power_law": "interaction by a power law",
-    "gaussian_kernel": "Gaussian interaction",
-    "morse": "Morse interaction",
-    "values": "a given interaction",
-}
 
 
 def describe(study: StudyConfig) -> list[str]:
@@ -45,12 +24,12 @@ def describe(study: StudyConfig) -> list[str]:
 
 def _truth(study: StudyConfig) -> str:
     if isinstance(study.truth, ExactTruth):
-        return f"The truth is {_profile(study.truth.solution)}, known in closed form."
+        return f"The truth is {study.truth.solution.in_words(number)}, known in closed form."
     truth = study.truth
     cells = number(truth.nx) if truth.nx else "twice as many"
     return (
-        f"The truth is solved with {_energy(truth.energy)} from {_profile(truth.initial)}, on {cells} cells in space and "
-        f"with {truth.substeps} substeps in each step."
+        f"The truth is solved with {_energy(truth.energy)} from {truth.initial.in_words(number)}, on {cells} cells in space "
+        f"and with {truth.substeps} substeps in each step."
     )
 
 
@@ -69,15 +48,15 @@ def _model(study: StudyConfig) -> str:
     cells = f"{shown('Nₓ', 'grid.nx', grid.nx)} and {shown('Nₜ', 'grid.nt', grid.nt)}"
     mass = f", rescaled to the mass {number(study.model.mass)}" if study.model.mass else ""
     return (
-        f"The model has {_energy(study.model.energy)} and starts from {_profile(study.model.initial)}{mass}. {steps} on "
-        f"({number(grid.left)}, {number(grid.right)}) with {cells}, by the solver {_solver(study)}."
+        f"The model has {_energy(study.model.energy)} and starts from {study.model.initial.in_words(number)}{mass}. {steps} "
+        f"on ({number(grid.left)}, {number(grid.right)}) with {cells}, by the solver {_solver(study)}."
     )
 
 
 def _solver(study: StudyConfig) -> str:
     swept = [key for key in (*study.sweep, *study.zip) if key.startswith("solver")]
     tolerance = study.solver.model_dump().get("tol")
-    return study.solver.name + (f" with tolerance {number(tolerance)}" if tolerance and not swept else "")
+    return study.solver.kind + (f" with tolerance {number(tolerance)}" if tolerance and not swept else "")
 
 
 def _data(study: StudyConfig) -> str:
@@ -85,7 +64,7 @@ def _data(study: StudyConfig) -> str:
     measures = study.observations.operators or "observations.operators" in swept
     if not measures or (study.theta == float("inf") and "theta" not in swept):
         return "There is no data term (θ = ∞)."
-    names = [_operator(o) for o in study.observations.operators]
+    names = [o.in_words(number) for o in study.observations.operators]
     what = (
         "as swept" if "observations.operators" in swept else " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
     )
@@ -102,16 +81,6 @@ def _data(study: StudyConfig) -> str:
     return f"Measured: {what}, at {when}{first}, with {noise}{relative}; weight {theta}."
 
 
-def _operator(operator: str | SensorsConfig | IntervalMassesConfig) -> str:
-    if isinstance(operator, str):
-        return operator
-    if isinstance(operator, IntervalMassesConfig):
-        edges = operator.interval_masses.edges
-        return f"the masses in {len(edges) - 1} intervals between {number(edges[0])} and {number(edges[-1])}"
-    count = len(operator.sensors.positions)
-    return f"{count} sensor{'s' if count > 1 else ''} of width {number(operator.sensors.width)}"
-
-
 def _sweep(study: StudyConfig) -> str:
     parts = []
     for key, given in study.sweep.items():
@@ -124,7 +93,7 @@ def _sweep(study: StudyConfig) -> str:
     text += f"{members} members at each point." if members > 1 else "One member at each point."
     perturbations = study.ensemble.perturbations
     if perturbations:
-        text += f" Members differ in {'; '.join(f'{k} ({_distribution(d)})' for k, d in perturbations.items())}."
+        text += f" Members differ in {'; '.join(f'{k} ({d.in_words(number)})' for k, d in perturbations.items())}."
     return text
 
 
@@ -136,43 +105,8 @@ def _values(given: Any) -> str:
     return ", ".join(texts if len(texts) <= 5 else [*texts[:4], "…", texts[-1]])
 
 
-def _distribution(given: DistributionConfig) -> str:
-    if given.normal is not None:
-        mean = "" if given.normal.mean is None else f"mean {number(given.normal.mean)}, "
-        return f"normal, {mean}standard deviation {number(given.normal.std)}"
-    assert given.uniform is not None
-    return f"uniform, {number(given.uniform.low)} to {number(given.uniform.high)}"
-
-
 def _energy(energy: EnergyConfig) -> str:
-    parts = []
-    if energy.internal is not None:
-        kind = energy.internal.kind
-        parts.append(
-            f"the energy of {kind.replace('_', ' ')}{_options(energy.internal, 'kind')}"
-            if kind != "entropy"
-            else "the entropy"
-        )
-    if energy.potential is not None:
-        form = energy.potential.form
-        name = "given" if form == "values" else form.replace("_", " ")
-        parts.append(f"a {name} potential{_options(energy.potential, 'form')}")
-    if energy.interaction is not None:
-        parts.append(f"{_INTERACTIONS[energy.interaction.form]}{_options(energy.interaction, 'form')}")
+    parts = [part.in_words(number) for part in (energy.internal, energy.potential, energy.interaction) if part is not None]
     if len(parts) > 2:
         parts = [", ".join(parts[:-1]), parts[-1]]
     return " and ".join(parts) or "no energy"
-
-
-def _profile(profile: BaseModel) -> str:
-    kind = str(profile.model_dump()["profile"])
-    return _PROFILES.get(kind, kind) + ("" if isinstance(profile, ValuesConfig) else _options(profile, "profile"))
-
-
-def _options(model: BaseModel, kind: str) -> str:
-    """The numbers of an ingredient; those that have their usual value go without saying."""
-    given = {k: v for k, v in model.model_dump(exclude_defaults=True).items() if k != kind and isinstance(v, int | float)}
-    if "m" in type(model).model_fields:
-        given = {"m": model.model_dump()["m"], **given}
-    texts = [f"{name.replace('_', ' ')}{' = ' if len(name) == 1 else ' '}{number(value)}" for name, value in given.items()]
-    return f" ({', '.join(texts)})" if texts else ""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
+from dajko.certify.optimality import first_order
 from dajko.distance import kantorovich_potential
-from dajko.optimality import first_order
 from dajko.report import style
 from dajko.solvers import Problem, Step
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dajko.profiles import MOST_OUTSIDE
+from dajko.profile import MOST_OUTSIDE
 from dajko.report.reading import StudyResults, usable
 from dajko.report.words import number, percent
 from dajko.resolution import LEAST_RESOLUTION, MOST_ODD_EVEN

@@ -5,9 +5,9 @@ from typing import Any
 
 from dajko.checks import shown
 from dajko.errors import InputError
+from dajko.problem.problem import Path, Problem, Step
 from dajko.solvers.interior_point import InteriorPoint
 from dajko.solvers.pd3o import PD3O
-from dajko.solvers.problem import Path, Problem, Step
 from dajko.status import Status
 
 Solver = InteriorPoint | PD3O

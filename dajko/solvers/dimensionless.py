@@ -21,11 +21,13 @@ from functools import lru_cache
 
 import numpy as np
 
-from dajko.energy import LEAST_SMOOTH_EXPONENT, NO_INTERNAL_ENERGY, Energy
+from dajko.data.data_term import DataTerm
+from dajko.data.operator import Row, at_fixed_mass
+from dajko.energy.energy import Energy
+from dajko.energy.internal import LEAST_SMOOTH_EXPONENT, NO_INTERNAL_ENERGY
+from dajko.energy.on_grid import GridInteraction
 from dajko.grid import Array, Grid
-from dajko.interaction import GridInteraction
-from dajko.observation import DataTerm, Row, at_fixed_mass
-from dajko.solvers.problem import Path, Problem
+from dajko.problem.problem import Path, Problem
 
 HALF_LENGTH, MASS, TAU = 0.7, 2.0, 5e-4
 # Without a bounded second derivative of U at 0, which the paper's step size was not chosen for: an error that is 5 times

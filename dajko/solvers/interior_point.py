@@ -16,14 +16,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dajko.checks import number, whole_number
-from dajko.energy import Energy
+from dajko.data.data_term import DataTerm
+from dajko.data.operator import operator
+from dajko.energy.energy import Energy
 from dajko.grid import Array, Grid
-from dajko.observation import SPREAD, VARIANCE, DataTerm, operator
+from dajko.observation import SPREAD, VARIANCE
+from dajko.problem.problem import Path, Problem, Step
 from dajko.solvers import layout, panels
 from dajko.solvers.lanes import LANES, PLAIN, WIDTH
 from dajko.solvers.majorize import descend, local_step
 from dajko.solvers.march import Record, march, prediction_error
-from dajko.solvers.problem import Path, Problem, Step
 from dajko.status import Status
 
 # Eight lanes cost as much as four flows alone, and more where the matrices of eight do not fit into the cache of a core.

@@ -31,14 +31,11 @@ from functools import lru_cache
 
 import numpy as np
 
-from dajko.energy import Energy
+from dajko.energy.energy import Energy
+from dajko.energy.on_grid import ROUNDING, GridInteraction
 from dajko.grid import Array
-from dajko.interaction import GridInteraction
-from dajko.solvers.problem import Problem, Step
+from dajko.problem.problem import Problem, Step
 from dajko.status import Status
-
-# Eigenvalues below this share of the largest are rounding.
-_ROUNDING = 1e-12
 
 # Convex steps before a step is given up. The error shrinks by a constant factor each time.
 _MOST_CONVEX_STEPS = 200
@@ -64,8 +61,6 @@ class Splitting:
     neglected : float
         The largest eigenvalue that ``concave`` still has, at least 0: the tangent at ``v`` may lie below the energy by
         ``neglected |u - v|^2 / 2`` at most, with the norm in the inner product of space.
-    least : float
-        The smallest eigenvalue, at most 0.
     """
 
     values: Array
@@ -73,7 +68,6 @@ class Splitting:
     convex: GridInteraction | None
     concave: GridInteraction
     neglected: float
-    least: float
 
 
 @lru_cache(maxsize=16)
@@ -88,23 +82,17 @@ def split(interaction: GridInteraction, rank: int | None = None) -> Splitting:
     """
     grid = interaction.grid
     found, functions = interaction.eigen
-    kept = int(np.sum(found > _ROUNDING * interaction.norm))
+    kept = int(np.sum(found > ROUNDING * interaction.norm))
     kept = kept if rank is None else min(rank, kept)
     values, modes, rest = found[:kept].copy(), functions[:kept].copy(), found[kept:]
-    neglected, least = (max(float(rest[0]), 0.0), min(float(rest[-1]), 0.0)) if rest.size else (0.0, 0.0)
+    neglected = max(float(rest[0]), 0.0) if rest.size else 0.0
     if kept == 0:
-        return Splitting(values, modes, None, interaction, neglected, least)
+        return Splitting(values, modes, None, interaction, neglected)
     convex = (modes.T * values) @ modes
     convex = 0.5 * (convex + convex.T)
     return Splitting(
-        values, modes, GridInteraction(grid, convex), GridInteraction(grid, interaction.matrix - convex), neglected, least
+        values, modes, GridInteraction(grid, convex), GridInteraction(grid, interaction.matrix - convex), neglected
     )
-
-
-def is_convex(problem: Problem) -> bool:
-    """Whether the interaction, if there is one, is convex on densities of one mass, up to rounding."""
-    interaction = problem.interaction
-    return interaction is None or split(interaction).least >= -_ROUNDING * interaction.norm
 
 
 def convex_step(problem: Problem, density: Array) -> Problem:

@@ -28,33 +28,28 @@ from __future__ import annotations
 import math
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, get_args
 
 import numpy as np
 
-from dajko._numba import kernel
+from dajko.certify.certificate import certified, projected
 from dajko.checks import number, shown, whole_number
-from dajko.energy import LEAST_SMOOTH_EXPONENT, internal_curvature
+from dajko.data.operator import add_gradient
+from dajko.energy.internal import LEAST_SMOOTH_EXPONENT
+from dajko.energy.kernels import internal_curvature
 from dajko.errors import InputError
 from dajko.grid import Array
-from dajko.observation import add_gradient, observe
-from dajko.quadrature import squared_change
-from dajko.solvers.certificate import certified, projected
+from dajko.problem.problem import Path, Problem, Step
 from dajko.solvers.constraints import (
     Dual,
     Weights,
-    adjoint_density,
-    adjoint_flux,
-    apply,
     operator_norm,
-    violations,
     weights,
     zero_dual,
 )
 from dajko.solvers.dimensionless import dimensionless
-from dajko.solvers.majorize import convex_step, descend, is_convex
-from dajko.solvers.problem import Objective, Path, Problem, Step, energy_gradient, energy_value
-from dajko.solvers.proximal_maps import project_dual, prox_action, prox_action_internal
+from dajko.solvers.majorize import convex_step, descend
+from dajko.solvers.splitting import LEAST_SIZE, Steps, iterate
 from dajko.status import Status
 
 DataStep = Literal["auto", "explicit", "dual"]
@@ -73,19 +68,7 @@ _TIGHTER = 1.0 / 3.0
 # Nodes times artificial levels times iterations of a fallback at most: 10 to 20 seconds.
 _FALLBACK_WORK = 1_000_000_000
 
-# Sizes that changes are relative to are at least this: dual variables start at 0.
-_LEAST_SIZE = 1e-12
-
 _RESIDUALS = ("change_primal", "change_dual", "change_energy", "continuity", "boundary", "mass", "initial")
-
-
-class Steps(NamedTuple):
-    """Step sizes of a solve, and which parts of E it takes explicitly."""
-
-    primal: float  # lambda
-    dual: float  # sigma
-    data: Array  # (numbers,), sigma of each data row; empty where the data term is explicit
-    internal_explicit: bool
 
 
 @dataclass(frozen=True)
@@ -94,7 +77,7 @@ class PD3O:
 
     Steps, radius and tolerance are those of the problem without units (:mod:`dajko.solvers.dimensionless`): of densities of
     mass 2 on (-0.7, 0.7), as in the paper's section 5.1, wherever and however large the given one is. What is called
-    converged is certified besides (:mod:`dajko.solvers.certificate`): iterates that meet the stopping rule and are not near
+    converged is certified besides (:mod:`dajko.certify.certificate`): iterates that meet the stopping rule and are not near
     enough to the minimiser go on.
 
     Parameters
@@ -157,7 +140,7 @@ class PD3O:
     def fallback(self, problem: Problem) -> Step:
         """The step where another solver has not converged: nearer to the minimiser than the tolerance asks, in bounded time.
 
-        Goes on until the gap (:mod:`dajko.solvers.certificate`) is below a share of the action that is ten times smaller
+        Goes on until the gap (:mod:`dajko.certify.certificate`) is below a share of the action that is ten times smaller
         than that of :meth:`solve`, and gives up after as many iterations as take 10 to 20 seconds.
         """
         nodes = problem.initial.size * (problem.grid.nt + 1)
@@ -176,7 +159,7 @@ class PD3O:
 
     def _dimensionless(self, problem: Problem, warm_start: tuple[Path, Dual] | None, missing: float) -> Step:
         step = self._solve(problem, warm_start, missing)
-        if is_convex(problem) or step.converged:
+        if problem.interaction_is_convex or step.converged:
             return step
         left = self.max_iterations  # of all convex steps together
 
@@ -204,10 +187,10 @@ class PD3O:
         if dual.data.size != steps.data.size:
             dual = dual._replace(data=np.zeros(steps.data.size))
         # Energies are relative to at least this. Their zero is that of V, and V has none of its own.
-        least_energy = max(float(grid.integrate(np.abs(objective.potential) * problem.initial)), _LEAST_SIZE)
+        least_energy = max(float(grid.integrate(np.abs(objective.potential) * problem.initial)), LEAST_SIZE)
         tighter, iterations = 1.0, 0
         while True:
-            done, converged, residuals = _iterate(
+            done, converged, residuals = iterate(
                 objective,
                 problem.tau,
                 problem.initial,
@@ -333,119 +316,3 @@ def lipschitz_bounds(problem: Problem) -> tuple[float, float]:
     )
     data = float(_data_row_norms(problem).sum()) * problem.objective.inverse_theta
     return problem.tau * curvature / problem.grid.wt_metric[-1], problem.tau * data
-
-
-@kernel
-def _iterate(
-    objective: Objective,
-    tau: float,
-    initial: Array,
-    rho: Array,
-    m: Array,
-    dual: Dual,
-    w: Weights,
-    steps: Steps,
-    delta: float,
-    tol: float,
-    least_energy: float,
-    max_iterations: int,
-) -> tuple[int, bool, Array]:
-    """Algorithm 1, with ``rho``, ``m`` and ``dual`` as start and result."""
-    nt, n = rho.shape[0] - 1, rho.shape[1]
-    total_mass = np.sum(w.wx * initial)
-    lam, sigma = steps.primal, steps.dual
-    weight = tau / w.metric[nt]
-    data_explicit, with_internal = steps.data.size == 0, steps.internal_explicit
-    result = dual
-    bar_rho, bar_m = rho.copy(), m.copy()
-    next_dual = Dual(dual.continuity.copy(), dual.boundary.copy(), dual.mass.copy(), dual.initial.copy(), dual.data.copy())
-    new_rho, new_m, start = np.empty(n), np.empty(n), np.empty(n)
-    gradient, new_gradient = np.empty(n), np.empty(n)
-    data_gradient, misfit, mean_field = np.empty(n), np.empty(objective.data.size), np.empty(n)
-    energy = energy_value(objective, rho[nt], misfit, mean_field)
-    energy_gradient(objective, rho[nt], misfit, mean_field, with_internal, data_explicit, gradient)
-    change_primal, change_dual, change_energy = math.inf, math.inf, math.inf
-    iterations, converged = 0, False
-
-    while iterations < max_iterations and not converged:
-        iterations += 1
-        apply(bar_rho, bar_m, initial, total_mass, w, next_dual)
-        dual_change, dual_size = project_dual(dual, next_dual, w, sigma, delta)
-        if not data_explicit:
-            observe(objective.operator, bar_rho[nt], next_dual.data)
-            for i in range(misfit.size):
-                z = dual.data[i] + steps.data[i] * (next_dual.data[i] - objective.data[i])
-                next_dual.data[i] = z / (1.0 + steps.data[i] / (objective.inverse_theta * tau))
-                dual_change += (next_dual.data[i] - dual.data[i]) ** 2 * sigma / steps.data[i]
-                dual_size += dual.data[i] ** 2 * sigma / steps.data[i]
-            data_gradient[:] = 0.0
-            add_gradient(objective.operator, rho[nt], next_dual.data, data_gradient)
-        dual, next_dual = next_dual, dual
-
-        primal_change, primal_size = 0.0, 0.0
-        for k in range(nt + 1):
-            old_rho, old_m = rho[k], m[k]
-            adjoint_density(dual, w, k, new_rho)
-            for j in range(n):
-                new_rho[j] = old_rho[j] - lam * new_rho[j]
-            if k == 0:
-                # No constraint sees the flux of level 0; without it the proximal map keeps the density nonnegative.
-                for j in range(n):
-                    new_rho[j] = new_rho[j] if new_rho[j] > 0.0 else 0.0
-                    new_m[j] = 0.0
-            else:
-                adjoint_flux(dual.continuity[k - 1], w, new_m)
-                new_m[0] += dual.boundary[k, 0] / w.wx[0]
-                new_m[n - 1] += dual.boundary[k, 1] / w.wx[n - 1]
-                for j in range(n):
-                    new_m[j] = old_m[j] - lam * new_m[j]
-                    start[j] = old_rho[j]
-                if k == nt:
-                    for j in range(n):
-                        new_rho[j] -= lam * weight * gradient[j]
-                    if not data_explicit:
-                        for j in range(n):
-                            new_rho[j] -= lam / w.metric[nt] * data_gradient[j]
-                if k == nt and not with_internal:
-                    prox_action_internal(new_rho, new_m, lam, weight, objective.exponent, start)
-                else:
-                    prox_action(new_rho, new_m, lam, start)
-            for new, old, bar in ((new_rho, old_rho, bar_rho[k]), (new_m, old_m, bar_m[k])):
-                change, size = squared_change(w.wx, new, old)
-                primal_change += w.metric[k] * change
-                primal_size += w.metric[k] * size
-                for j in range(n):
-                    bar[j] = 2.0 * new[j] - old[j]
-                    old[j] = new[j]
-
-        new_energy = energy_value(objective, rho[nt], misfit, mean_field)
-        energy_gradient(objective, rho[nt], misfit, mean_field, with_internal, data_explicit, new_gradient)
-        for j in range(n):
-            bar_rho[nt, j] += lam * weight * (gradient[j] - new_gradient[j])
-        gradient, new_gradient = new_gradient, gradient
-
-        change_primal = math.sqrt(primal_change) / max(math.sqrt(primal_size), _LEAST_SIZE)
-        change_dual = math.sqrt(dual_change) / max(math.sqrt(dual_size), _LEAST_SIZE)
-        change_energy = abs(new_energy - energy) / max(abs(energy), least_energy)
-        energy = new_energy
-        converged = max(change_primal, change_dual, change_energy) < tol
-        if not math.isfinite(primal_change + dual_change + energy):
-            break
-
-    if iterations % 2 == 1:
-        _copy_dual(dual, result)
-        next_dual = dual
-    apply(rho, m, initial, total_mass, w, next_dual)
-    residuals = np.zeros(7)
-    residuals[0], residuals[1], residuals[2] = change_primal, change_dual, change_energy
-    residuals[3:] = violations(next_dual, w)
-    return iterations, converged, residuals
-
-
-@kernel
-def _copy_dual(source: Dual, target: Dual) -> None:
-    target.continuity[:] = source.continuity
-    target.boundary[:] = source.boundary
-    target.mass[:] = source.mass
-    target.initial[:] = source.initial
-    target.data[:] = source.data

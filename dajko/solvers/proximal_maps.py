@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from dajko._numba import kernel
-from dajko.energy import internal_curvature, internal_slope
+from dajko.energy.kernels import internal_curvature, internal_slope
 from dajko.grid import Array
 from dajko.quadrature import squared_change, weighted_square
 from dajko.solvers.constraints import Dual, Weights

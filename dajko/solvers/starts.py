@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dajko._numba import inline_kernel, kernel
-from dajko.energy import STIFF_EXPONENT, internal_slope
+from dajko.energy.internal import STIFF_EXPONENT
+from dajko.energy.kernels import internal_slope
 from dajko.grid import Array
 from dajko.observation import LINEAR, MEAN, VARIANCE
 from dajko.solvers.lanes import as_number, load, store

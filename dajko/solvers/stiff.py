@@ -18,7 +18,7 @@ import math
 from typing import Any
 
 from dajko._numba import kernel
-from dajko.energy import STIFF_EXPONENT
+from dajko.energy.internal import STIFF_EXPONENT
 from dajko.grid import Array
 from dajko.solvers.lanes import store
 from dajko.solvers.layout import Data, Flows, Mesh, State, Work

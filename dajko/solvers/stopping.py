@@ -11,7 +11,7 @@ objective: no step may end above where it began. A step that would is not done; 
 from __future__ import annotations
 
 from dajko._numba import kernel
-from dajko.energy import internal
+from dajko.energy.kernels import internal
 from dajko.grid import Array
 from dajko.solvers.layout import Data, Flows, Mesh, Progress, State, Work
 

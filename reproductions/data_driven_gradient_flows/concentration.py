@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from dajko.grid import Array
+from dajko.observation.interval_masses import IntervalMasses
+from dajko.observation.sensors import Sensors
 from reproductions.data_driven_gradient_flows.stores import Flow
 
 # A bump is at the limit of its grid when two neighbouring nodes hold this share of its mass.
@@ -69,10 +71,9 @@ def has_data(flow: Flow) -> bool:
 
 def sensors(flow: Flow) -> tuple[int, float]:
     """Number and width of the sensors; 0 and 0 where something else is measured."""
-    for operator in flow.config.observations.operators:
-        found = getattr(operator, "sensors", None)
-        if found is not None:
-            return len(found.positions), float(found.width)
+    for observation in flow.config.observations.operators:
+        if isinstance(observation, Sensors):
+            return len(observation.positions), observation.width
     return 0, 0.0
 
 
@@ -82,8 +83,8 @@ def measured(flow: Flow) -> str:
     if number:
         length = flow.grid.right - flow.grid.left
         return f"{number} sensors, spacing {length / number:.3g}"
-    names = [o for o in flow.config.observations.operators if isinstance(o, str)]
-    return ", ".join(names) if names else "mass in each half"
+    halves = any(isinstance(o, IntervalMasses) for o in flow.config.observations.operators)
+    return "mass in each half" if halves else ", ".join(o.kind for o in flow.config.observations.operators)
 
 
 def largest_theta(chi: float, density: float, width: float, spacing: float, length: float) -> float:

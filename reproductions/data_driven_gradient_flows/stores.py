@@ -153,7 +153,7 @@ class Stores:
         found = [
             f
             for f in flows
-            if f.config.solver.name == solver
+            if f.config.solver.kind == solver
             and f.config.grid.time_rule == rule
             and (not swept or np.isfinite(f.theta) == data)
         ]

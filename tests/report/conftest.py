@@ -14,17 +14,17 @@ from dajko.study.twin.experiment import build, simulate
 
 # What the changes of a test leave as it is; cells cost milliseconds.
 _BASE = {
-    "truth": {"kind": "exact", "solution": {"profile": "barenblatt"}},
+    "truth": {"kind": "exact", "solution": {"kind": "barenblatt"}},
     "model": {
         "energy": {"internal": {"kind": "porous_medium", "m": 2.0}},
-        "initial": {"profile": "barenblatt", "shift": 0.1},
+        "initial": {"kind": "barenblatt", "shift": 0.1},
     },
     "grid": {"left": -0.7, "right": 0.7, "nx": 12, "nt": 2},
     "time": {"tau": 5e-4, "steps": 4},
     "observations": {"operators": ["mean", "spread"]},
     "noise": {"level": 0.1},
     "theta": 1e-3,
-    "solver": {"name": "pd3o", "tol": 1e-3, "constraint_tolerance": 1e-3},
+    "solver": {"kind": "pd3o", "tol": 1e-3, "constraint_tolerance": 1e-3},
     "block": 1000,
 }
 
@@ -111,7 +111,7 @@ def theta_study(make_study, tmp_path_factory):
     changes = {
         "sweep": {"theta": [1e-4, 1e-3], "noise.level": [0.0, 0.1]},
         "limits": True,
-        "ensemble": {"members": 3, "seed": 1, "perturbations": {"model.initial.shift": {"normal": {"std": 0.01}}}},
+        "ensemble": {"members": 3, "seed": 1, "perturbations": {"model.initial.shift": {"kind": "normal", "std": 0.01}}},
     }
     return make_study(tmp_path_factory.mktemp("results") / "theta", changes)
 
@@ -120,7 +120,7 @@ def theta_study(make_study, tmp_path_factory):
 def tree_study(make_study, tmp_path_factory):
     """A computed study over the mesh size, whose store is a tree."""
     changes = {
-        "model": {**_BASE["model"], "initial": {"profile": "barenblatt"}},
+        "model": {**_BASE["model"], "initial": {"kind": "barenblatt"}},
         "theta": float("inf"),
         "time": {"tau": 5e-4, "steps": 2},
         "sweep": {"grid.nx": [8, 16, 32], "grid.time_rule": ["right", "trapezoid"]},

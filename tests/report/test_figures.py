@@ -19,6 +19,7 @@ from dajko.status import Status
 from dajko.study.config.parse import parse
 from dajko.study.config.study import StudyConfig
 
+FOUR = [0.1, 0.2, 0.3, 0.4]
 TIME = {"error_time", "energy", "densities"}
 OVER_THETA = {"error_theta", "error_theta_final"}
 FAILED = {"status": Status.FAILED, "l1": np.nan, "l2": np.nan, "w2": np.nan}
@@ -162,7 +163,7 @@ KINDS = {
         TIME,
     ),
     "long words": (
-        {"sweep": {"observations.operators": [["mean"], [{"sensors": {"positions": [0.1, 0.2, 0.3, 0.4], "width": 0.1}}]]}},
+        {"sweep": {"observations.operators": [["mean"], [{"kind": "sensors", "positions": FOUR, "width": 0.1}]]}},
         bowl,
         TIME,
     ),

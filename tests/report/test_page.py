@@ -32,7 +32,7 @@ def bowl(study, member):
 def results(make_study, tmp_path_factory):
     """Two studies with figures, one of whose titles is hostile."""
     directory = tmp_path_factory.mktemp("results")
-    ensemble = {"members": 3, "perturbations": {"model.initial.shift": {"normal": {"std": 0.01}}}}
+    ensemble = {"members": 3, "perturbations": {"model.initial.shift": {"kind": "normal", "std": 0.01}}}
     make_study(
         directory / "theta",
         {

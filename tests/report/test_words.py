@@ -85,24 +85,28 @@ def test_every_ingredient_can_be_described():
     study = {
         "truth": {
             "kind": "solve",
-            "energy": {"internal": {"kind": "entropy"}, "potential": {"form": "quadratic", "stiffness": 2.0}},
-            "initial": {"profile": "gaussian", "std": 0.05},
+            "energy": {"internal": {"kind": "entropy"}, "potential": {"kind": "quadratic", "stiffness": 2.0}},
+            "initial": {"kind": "gaussian", "std": 0.05},
         },
         "model": {
             "energy": {
                 "internal": {"kind": "porous_medium", "m": 3.0},
-                "potential": {"form": "double_well", "distance": 0.5},
-                "interaction": {"form": "power_law", "attraction": 4.0, "strength": 0.5},
+                "potential": {"kind": "double_well", "distance": 0.5},
+                "interaction": {"kind": "power_law", "attraction": 4.0, "strength": 0.5},
             },
-            "initial": {"profile": "values", "values": [0.0, 1.0, 2.0, 1.0, 0.0]},
+            "initial": {"kind": "values", "values": [0.0, 1.0, 2.0, 1.0, 0.0]},
             "mass": 2.0,
         },
         "grid": {"left": 0.0, "right": 1.0, "nx": 4, "nt": 2},
         "time": {"tau": 1e-2, "end": 1e-1},
-        "observations": {"operators": ["mass", {"sensors": {"positions": [0.5], "width": 0.1}}], "every": 2, "first": 3},
+        "observations": {
+            "operators": ["mass", {"kind": "sensors", "positions": [0.5], "width": 0.1}],
+            "every": 2,
+            "first": 3,
+        },
         "theta": 1e-3,
         "zip": {"noise.level": [0.0, 0.1], "solver.tol": [1e-4, 1e-5]},
-        "ensemble": {"members": 2, "perturbations": {"model.mass": {"uniform": {"low": 1.9, "high": 2.1}}}},
+        "ensemble": {"members": 2, "perturbations": {"model.mass": {"kind": "uniform", "low": 1.9, "high": 2.1}}},
     }
     text = " ".join(describe(parse(StudyConfig, study, "study"))).replace(SPACE, " ").replace(TIMES, "x")
     assert "solved with the entropy and a quadratic potential (stiffness 2) from a Gaussian (std 0.05)" in text

@@ -18,10 +18,10 @@ from dajko import (
     PorousMedium,
     Status,
 )
+from dajko.certify.certificate import MOST_MASS_CHANGE, certificate, certified, projected
+from dajko.certify.duality import feasible_path
 from dajko.distance import l1, w2
-from dajko.duality import feasible_path
 from dajko.solvers import Path, Problem, Step, solve
-from dajko.solvers.certificate import MOST_MASS_CHANGE, certificate, certified, projected
 from dajko.solvers.dimensionless import dimensionless
 from dajko.solvers.pd3o import FALLBACK_MISSING, MOST_MISSING
 

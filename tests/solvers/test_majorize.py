@@ -23,11 +23,11 @@ from dajko import (
     jko_step,
 )
 from dajko.distance import l1
+from dajko.energy.on_grid import interaction_on
 from dajko.flow import Flow, trajectories, trajectory
-from dajko.interaction import interaction_on
 from dajko.solvers import Problem
 from dajko.solvers.interior_point import Start
-from dajko.solvers.majorize import convex_step, descend, is_convex, local_step, split
+from dajko.solvers.majorize import convex_step, descend, local_step, split
 
 GRID = Grid(-1.0, 1.0, 24, 3)
 # One start without symmetry, positive everywhere.
@@ -104,8 +104,8 @@ def test_the_parts_add_up_and_have_their_signs(name):
 
 def test_which_kernels_are_concave_or_convex():
     assert [name for name in KERNELS if split(interaction_on(KERNELS[name], GRID)).convex is None] == CONCAVE
-    assert [name for name in KERNELS if is_convex(problem(name))] == CONVEX
-    assert is_convex(Problem(START, Energy(Entropy()), GRID, 1e-3))
+    assert [name for name in KERNELS if problem(name).interaction_is_convex] == CONVEX
+    assert Problem(START, Energy(Entropy()), GRID, 1e-3).interaction_is_convex
 
 
 @pytest.mark.parametrize("nx", [8, 41, 100, 200])
@@ -136,7 +136,7 @@ def test_a_convex_step_majorises_and_touches(name):
     v = p.initial
     convex = convex_step(p, v)
     gap = p.combined_energy(v) - convex.combined_energy(v)
-    assert is_convex(convex)
+    assert convex.interaction_is_convex
     for u in rng.uniform(0.1, 2.0, size=(50, 25)):
         u *= GRID.integrate(v) / GRID.integrate(u)
         assert convex.combined_energy(u) + gap >= p.combined_energy(u) - 1e-12

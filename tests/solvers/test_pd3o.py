@@ -19,9 +19,9 @@ from dajko import (
     Status,
     measure,
 )
+from dajko.data.operator import operator
 from dajko.distance import l1
-from dajko.interaction import interaction_on
-from dajko.observation import operator
+from dajko.energy.on_grid import interaction_on
 from dajko.solvers import Problem
 from dajko.solvers.constraints import Dual, apply, apply_adjoint, operator_norm, weights, zero_dual
 from dajko.solvers.dimensionless import dimensionless

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from dajko import DataTerm, Energy, Entropy, Grid, InputError, PorousMedium, Quadratic, Status, measure
+from dajko.problem.problem import energy_gradient, energy_value
 from dajko.solvers import PD3O, Path, Problem, Step, as_solver
-from dajko.solvers.problem import energy_gradient, energy_value
 
 from .reference_cases import NAMES, load
 

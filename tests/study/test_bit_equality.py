@@ -15,8 +15,8 @@ from dajko.study.store.variables import CELLS, NOT_REPRODUCIBLE
 STUDY = {
     "sweep": {"theta": [1e-3, 1e-2]},
     "ensemble.members": 70,
-    "solver": {"name": "interior_point"},
-    "observations.operators": ["mean", "spread", {"sensors": {"positions": [-0.2, 0.1], "width": 0.2}}],
+    "solver": {"kind": "interior_point"},
+    "observations.operators": ["mean", "spread", {"kind": "sensors", "positions": [-0.2, 0.1], "width": 0.2}],
 }
 
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from dajko.certify.optimality import STORED, optimality
+from dajko.data.data_term import DataTerm
 from dajko.errors import InputError
 from dajko.flow import Flow, steps_in_time
-from dajko.observation import DataTerm
-from dajko.optimality import STORED, optimality
 from dajko.report.figures import plot_study
 from dajko.solvers import Problem
 from dajko.study.store.labelled import open_study, open_summary, write_summary
@@ -14,7 +14,7 @@ from dajko.study.store.variables import ALL_VARIABLES, DIAGNOSTICS, NOT_REPRODUC
 from dajko.study.twin.experiment import build, simulate
 
 ON = {"store.diagnostics": ["optimality"]}
-INTERIOR_POINT = {"solver": {"name": "interior_point"}}
+INTERIOR_POINT = {"solver": {"kind": "interior_point"}}
 
 
 def test_off_by_default(make, computed, tmp_path):

@@ -62,7 +62,7 @@ def test_the_same_cells_in_another_study(ids, changes):
         {"observations.every": 2},
         {"solver.tol": 1e-4},
         {"ensemble.seed": 8},
-        {"ensemble.perturbations": {"model.initial.shift": {"normal": {"std": 0.01}}}},
+        {"ensemble.perturbations": {"model.initial.shift": {"kind": "normal", "std": 0.01}}},
     ],
 )
 def test_other_cells(ids, changes):
@@ -79,7 +79,7 @@ def test_a_perturbed_cell_is_known_by_its_draws(ids):
     def perturbed(shift, **distribution):
         return {"model.initial.shift": shift, "ensemble.perturbations": {"model.initial.shift": distribution}}
 
-    uniform = {"uniform": {"low": 0.0, "high": 0.1}}
+    uniform = {"kind": "uniform", "low": 0.0, "high": 0.1}
     assert ids(perturbed(0.1, **uniform)) == ids(perturbed(0.2, **uniform))
     assert not set(ids(perturbed(0.1, normal={"std": 0.1})).values()) & set(
         ids(perturbed(0.2, normal={"std": 0.1})).values()

@@ -120,7 +120,7 @@ def test_members_of_one(tmp_path, computed):
 
 
 def test_words_are_labels(tmp_path, computed):
-    profiles = [{"profile": "gaussian", "std": 0.2}, {"profile": "barenblatt"}]
+    profiles = [{"kind": "gaussian", "std": 0.2}, {"kind": "barenblatt"}]
     computed(tmp_path / "one", {"sweep": {"model.initial": profiles, "noise.relative": [True, False]}, "block": 2})
     view = open_study(tmp_path / "one").load()
     assert set(view.model_initial.values) == {"{profile:gaussian,std:0.2}", "{profile:barenblatt}"}
@@ -158,8 +158,8 @@ def test_zip_is_one_dimension_with_its_keys_along_it(tmp_path, computed):
 
 
 def test_perturbed_keys_are_coordinates_over_all_cells(tmp_path, computed, make):
-    changes = {"ensemble.perturbations": {"model.initial.shift": {"normal": {"std": 0.02}},
-                                          "model.mass": {"uniform": {"low": 1.0, "high": 3.0}}}}  # fmt: skip
+    changes = {"ensemble.perturbations": {"model.initial.shift": {"kind": "normal", "std": 0.02},
+                                          "model.mass": {"kind": "uniform", "low": 1.0, "high": 3.0}}}  # fmt: skip
     computed(tmp_path / "one", changes)
     view, plan = open_study(tmp_path / "one").load(), make(changes)
     assert view.model_initial_shift.dims == view.model_mass.dims == ("theta", "member")

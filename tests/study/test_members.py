@@ -86,11 +86,11 @@ def test_only_the_swept_keys_differ(plan):
 
 
 def test_whole_mappings_can_be_swept(plan):
-    profiles = [{"profile": "gaussian", "std": 0.2}, {"profile": "barenblatt", "m": 3.0}]
+    profiles = [{"kind": "gaussian", "std": 0.2}, {"kind": "barenblatt", "m": 3.0}]
     p = plan({"sweep": {"model.initial": profiles}})
-    assert [s.model.initial.profile for s in p.studies] == ["gaussian", "barenblatt"]
-    assert [s.model.initial.model_dump()[k] for s, k in zip(p.studies, ("std", "m"), strict=True)] == [0.2, 3.0]
-    assert [label(q["model.initial"]) for q in p.points] == ["{profile:gaussian,std:0.2}", "{profile:barenblatt,m:3.0}"]
+    assert [s.model.initial.kind for s in p.studies] == ["gaussian", "barenblatt"]
+    assert [getattr(s.model.initial, k) for s, k in zip(p.studies, ("std", "m"), strict=True)] == [0.2, 3.0]
+    assert [label(q["model.initial"]) for q in p.points] == ["{kind:gaussian,std:0.2}", "{kind:barenblatt,m:3.0}"]
 
 
 def test_limits_put_both_ends_around_the_sweep(plan):
@@ -137,7 +137,7 @@ def test_every_cell_is_one_member_at_one_point(tiny, sizes, members):
 
 
 def test_labels_of_measured_numbers(plan):
-    p = plan({"observations.operators": ["mean", {"sensors": {"positions": [-0.2, 0.0, 0.3], "width": 0.2}}, "mass"]})
+    p = plan({"observations.operators": ["mean", {"kind": "sensors", "positions": [-0.2, 0.0, 0.3], "width": 0.2}, "mass"]})
     assert operator_labels(p.studies[0]) == ["mean", "sensor_0", "sensor_1", "sensor_2", "mass"]
 
 
@@ -174,7 +174,7 @@ def test_noise_is_the_same_at_all_points(plan):
         {"sweep": {"theta": [0.5, 1.0, 2.0]}},
         {"time.steps": 9},
         {"title": "other", "block": 2, "slabs": 3},
-        {"ensemble.perturbations": {"model.initial.shift": {"normal": {"std": 0.01}}}},
+        {"ensemble.perturbations": {"model.initial.shift": {"kind": "normal", "std": 0.01}}},
         {"grid.nx": 20},
     ],
     ids=lambda changes: next(iter(changes)),
@@ -194,7 +194,7 @@ def test_noise_differs_between_members_and_seeds(plan):
 
 def test_noise_and_draws_are_different_streams(plan):
     """A perturbation must not repeat the noise of the same member, whatever its key."""
-    p = plan({"ensemble.perturbations": {"model.initial.shift": {"normal": {"mean": 0.0, "std": 1e-3}}}})
+    p = plan({"ensemble.perturbations": {"model.initial.shift": {"kind": "normal", "mean": 0.0, "std": 1e-3}}})
     for member in range(3):
         assert p.draws(0, member)["model.initial.shift"] / 1e-3 != pytest.approx(noise(p, 0, member)[0, 0], rel=1e-3)
 
@@ -205,7 +205,14 @@ SHIFT, LEVEL = "model.initial.shift", "noise.level"
 
 
 def test_draws_go_into_the_study_of_their_cell_alone(plan):
-    p = plan({"ensemble.perturbations": {SHIFT: {"normal": {"std": 0.02}}, LEVEL: {"uniform": {"low": 0.1, "high": 0.2}}}})
+    p = plan(
+        {
+            "ensemble.perturbations": {
+                SHIFT: {"kind": "normal", "std": 0.02},
+                LEVEL: {"kind": "uniform", "low": 0.1, "high": 0.2},
+            }
+        }
+    )
     assert p.perturbed_keys == (SHIFT, LEVEL)
     for member in range(p.members):
         drawn, study = p.draws(0, member), p.cell_study(0, member)
@@ -220,20 +227,25 @@ def test_draws_go_into_the_study_of_their_cell_alone(plan):
         {"ensemble.members": 10},
         {"sweep": {"theta": [1.0, 2.0]}},
         {"time.steps": 5},
-        {"ensemble.perturbations": {SHIFT: {"normal": {"std": 0.02}}, LEVEL: {"uniform": {"low": 0.0, "high": 1.0}}}},
+        {
+            "ensemble.perturbations": {
+                SHIFT: {"kind": "normal", "std": 0.02},
+                LEVEL: {"kind": "uniform", "low": 0.0, "high": 1.0},
+            }
+        },
     ],
     ids=["members", "sweep", "steps", "another key"],
 )
 def test_draws_are_keyed_by_key_and_member(plan, changes):
-    before = plan({"ensemble.perturbations": {SHIFT: {"normal": {"std": 0.02}}}})
-    after = plan({"ensemble.perturbations": {SHIFT: {"normal": {"std": 0.02}}}, **changes})
+    before = plan({"ensemble.perturbations": {SHIFT: {"kind": "normal", "std": 0.02}}})
+    after = plan({"ensemble.perturbations": {SHIFT: {"kind": "normal", "std": 0.02}}, **changes})
     for member in range(before.members):
         for point in range(len(after.points)):
             assert after.draws(point, member)[SHIFT] == before.draws(0, member)[SHIFT]
 
 
 def test_draws_differ_between_keys_members_and_seeds(plan):
-    unit = {"uniform": {"low": 0.0, "high": 0.1}}
+    unit = {"kind": "uniform", "low": 0.0, "high": 0.1}
     found = []
     for seed in (0, 1):
         p = plan({"ensemble.seed": seed, "ensemble.perturbations": {SHIFT: unit, LEVEL: unit, "model.initial.t0": unit}})
@@ -242,8 +254,8 @@ def test_draws_differ_between_keys_members_and_seeds(plan):
 
 
 def test_a_normal_without_mean_is_centred_at_the_value_of_the_point(plan):
-    p = plan({"sweep": {"model.initial": [{"profile": "gaussian", "mean": 0.0}, {"profile": "heat", "mean": 0.25}]},
-              "ensemble.perturbations": {"model.initial.mean": {"normal": {"std": 0.01}}}})  # fmt: skip
+    p = plan({"sweep": {"model.initial": [{"kind": "gaussian", "mean": 0.0}, {"kind": "heat", "mean": 0.25}]},
+              "ensemble.perturbations": {"model.initial.mean": {"kind": "normal", "std": 0.01}}})  # fmt: skip
     for member in range(p.members):
         a, b = (p.draws(point, member)["model.initial.mean"] for point in (0, 1))
         assert b - a == pytest.approx(0.25, abs=1e-12)
@@ -252,7 +264,12 @@ def test_a_normal_without_mean_is_centred_at_the_value_of_the_point(plan):
 def test_draws_follow_their_distribution(plan):
     count = 3000
     p = plan(
-        {"ensemble.perturbations": {SHIFT: {"normal": {"mean": 0.5, "std": 0.2}}, LEVEL: {"uniform": {"low": 1, "high": 4}}}}
+        {
+            "ensemble.perturbations": {
+                SHIFT: {"kind": "normal", "mean": 0.5, "std": 0.2},
+                LEVEL: {"kind": "uniform", "low": 1, "high": 4},
+            }
+        }
     )
     draws = [p.draws(0, member) for member in range(count)]
     normal, uniform = (np.array([d[key] for d in draws]) for key in (SHIFT, LEVEL))
@@ -295,7 +312,7 @@ def test_a_key_that_is_not_there(refused, key, suggestions):
     for changes, place in [
         ({"sweep": {key: [1]}}, "sweep"),
         ({"zip": {key: [1]}}, "zip"),
-        ({"ensemble.perturbations": {key: {"normal": {"std": 1}}}}, "ensemble.perturbations"),
+        ({"ensemble.perturbations": {key: {"kind": "normal", "std": 1}}}, "ensemble.perturbations"),
     ]:
         message = refused(changes)
         assert message.startswith(f"studies.one.{place}.{key}: the study has no such key; ")
@@ -321,7 +338,7 @@ def test_keys_that_say_what_the_study_is(refused, key):
     first = key.split(".", maxsplit=1)[0]
     expected = f"{first} says what the study is and cannot vary inside it"
     assert refused({"sweep": {key: [1]}}) == f"studies.one.sweep.{key}: {expected}"
-    assert refused({"ensemble.perturbations": {key: {"normal": {"std": 1}}}}).endswith(f"{key}: {expected}")
+    assert refused({"ensemble.perturbations": {key: {"kind": "normal", "std": 1}}}).endswith(f"{key}: {expected}")
 
 
 @pytest.mark.parametrize("values", [[1.0, 2.0, 1.0], [1, 1.0], [0.1, 1e-1], [math.inf, math.inf]])
@@ -341,14 +358,14 @@ def test_columns_of_zip_must_be_as_long(refused):
 
 def test_a_key_varies_once(refused):
     assert "studies.one.zip.theta: stands in sweep already" in refused({"sweep": {"theta": [1.0]}, "zip": {"theta": [1.0]}})
-    message = refused({"sweep": {"theta": [1.0]}, "ensemble.perturbations": {"theta": {"normal": {"std": 1.0}}}})
+    message = refused({"sweep": {"theta": [1.0]}, "ensemble.perturbations": {"theta": {"kind": "normal", "std": 1.0}}})
     assert message == "studies.one.ensemble.perturbations.theta: is swept already; a key is either swept or perturbed"
 
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_a_key_inside_a_swept_one(refused, order):
     """One of the two would silently undo the other, depending on their order."""
-    sweep = {"model.initial": [{"profile": "barenblatt"}], "model.initial.shift": [0.0, 0.1]}
+    sweep = {"model.initial": [{"kind": "barenblatt"}], "model.initial.shift": [0.0, 0.1]}
     message = refused({"sweep": dict(list(sweep.items())[::order])})
     assert message.startswith("studies.one.sweep.model.initial.shift: cannot be swept beside model.initial")
 
@@ -359,31 +376,33 @@ def test_a_bad_value_names_its_point(refused):
 
 
 def test_a_perturbed_key_must_be_there_at_every_point(refused):
-    message = refused({"sweep": {"model.initial": [{"profile": "barenblatt"}, {"profile": "gaussian"}]},
-                       "ensemble.perturbations": {SHIFT: {"normal": {"std": 0.1}}}})  # fmt: skip
+    message = refused({"sweep": {"model.initial": [{"kind": "barenblatt"}, {"kind": "gaussian"}]},
+                       "ensemble.perturbations": {SHIFT: {"kind": "normal", "std": 0.1}}})  # fmt: skip
     assert message.startswith(f"studies.one.ensemble.perturbations.{SHIFT}: the study has no such key")
 
 
 @pytest.mark.parametrize(
     ("key", "message"),
     [
-        ("model.initial.profile", "only a number can be perturbed, got 'barenblatt'"),
+        ("model.initial.kind", "only a number can be perturbed, got 'barenblatt'"),
         ("noise.relative", "only a number can be perturbed, got True"),
         ("model.initial", "only a number can be perturbed, got {"),
         ("model.mass", "needs a mean, because the study gives no value to model.mass"),
     ],
 )
 def test_only_numbers_are_perturbed(refused, key, message):
-    assert f"ensemble.perturbations.{key}: {message}" in refused({"ensemble.perturbations": {key: {"normal": {"std": 1.0}}}})
+    assert f"ensemble.perturbations.{key}: {message}" in refused(
+        {"ensemble.perturbations": {key: {"kind": "normal", "std": 1.0}}}
+    )
 
 
 def test_a_key_without_value_can_be_perturbed_with_a_mean(plan):
-    p = plan({"ensemble.perturbations": {"model.mass": {"normal": {"mean": 5.0, "std": 0.1}}}})
+    p = plan({"ensemble.perturbations": {"model.mass": {"kind": "normal", "mean": 5.0, "std": 0.1}}})
     assert p.cell_study(0, 1).model.mass == p.draws(0, 1)["model.mass"] == pytest.approx(5.0, abs=0.5)
 
 
 def test_a_draw_that_cannot_be_used_names_its_member(plan):
-    p = plan({"ensemble.perturbations": {"theta": {"normal": {"mean": -1.0, "std": 0.1}}}})
+    p = plan({"ensemble.perturbations": {"theta": {"kind": "normal", "mean": -1.0, "std": 0.1}}})
     with pytest.raises(
         InputError, match=r"^studies\.one\.theta: must be greater than 0, got -[\d.]+ \(member 1, at theta = -"
     ):
@@ -421,13 +440,13 @@ def test_a_slip_of_size_is_no_study(refused):
 
 
 def test_a_kind_may_be_swept_where_the_kinds_have_the_same_keys_and_defaults(plan):
-    changes = {"model.initial": {"profile": "heat", "std": 0.2}, "sweep": {"model.initial.profile": ["heat", "gaussian"]}}
+    changes = {"model.initial": {"kind": "heat", "std": 0.2}, "sweep": {"model.initial.kind": ["heat", "gaussian"]}}
     studies = plan(changes).studies
-    assert [(s.model.initial.profile, s.model.initial.std) for s in studies] == [("heat", 0.2), ("gaussian", 0.2)]
+    assert [(s.model.initial.kind, s.model.initial.std) for s in studies] == [("heat", 0.2), ("gaussian", 0.2)]
 
 
 def test_solvers_are_swept_as_wholes_each_with_its_own_defaults(plan):
-    alternatives = [{"name": "pd3o", "tol": 1e-3}, {"name": "interior_point"}]
+    alternatives = [{"kind": "pd3o", "tol": 1e-3}, {"kind": "interior_point"}]
     studies = plan({"solver": None, "sweep": {"solver": alternatives}}).studies
     assert [s.solver.max_iterations for s in studies] == [200_000, 80]
     assert [s.solver.tol for s in studies] == [1e-3, 1e-5]

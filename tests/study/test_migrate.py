@@ -145,6 +145,53 @@ def test_version_2(tmp_path, make, computed):
     assert prepare(directory, make({"sweep": {"theta": [1e-2, 1e-3]}})).counts()["pending"] == 0
 
 
+def test_version_3(tmp_path, make, computed):
+    """Kinds were named by profile, form and name, observations with options and distributions by their only key."""
+    directory = tmp_path / "one"
+    sensors = {"kind": "sensors", "positions": [-0.1, 0.1], "width": 0.2}
+    changes = {
+        "sweep": {"solver": [{"kind": "pd3o", "tol": 1e-3}, {"kind": "interior_point"}]},
+        "observations.operators": ["mean", sensors],
+        "ensemble.perturbations": {"model.initial.shift": {"kind": "normal", "std": 0.01}},
+        "model.energy.potential": {"kind": "quadratic"},
+    }
+    store = computed(directory, changes)
+    values = {name: np.asarray(store.array(0, name)[:]) for name in ("density", "observed", "cell_id")}
+    root = zarr.open_group(store.path, mode="r+", use_consolidated=False)
+    content = json.loads(root.attrs["configuration"])
+    for profile in (content["truth"]["solution"], content["model"]["initial"]):
+        profile["profile"] = profile.pop("kind")
+    potential = content["model"]["energy"]["potential"]
+    potential["form"] = potential.pop("kind")
+    for solver in (content["solver"], *content["sweep"]["solver"]):
+        solver["name"] = solver.pop("kind")
+    old = ["mean", {"sensors": {"positions": [-0.1, 0.1], "width": 0.2}}]
+    content["observations"]["operators"] = old
+    shift = {"normal": {"mean": None, "std": 0.01}, "uniform": None}
+    content["ensemble"]["perturbations"] = {"model.initial.shift": shift}
+    shape = json.loads(root.attrs["shape"])
+    root.attrs.update(
+        {
+            "schema_version": 3,
+            "configuration": json.dumps(content),
+            "shape": json.dumps([*shape[:5], json.dumps(old)]),
+            "settings": json.dumps([{}, {"solver": {"name": "pd3o"}}, {"solver.name": "pd3o"}]),
+        }
+    )
+    write_spare(store.path, [""])
+    with pytest.raises(InputError, match=r"has the schema version 3, .*; `dajko migrate "):
+        open_study(directory)
+    assert migrate_study(directory) == (3, SCHEMA_VERSION, False)
+    new = CellStore(directory / CELLS)
+    for name, expected in values.items():
+        assert np.asarray(new.array(0, name)[:]).tobytes() == expected.tobytes()
+    assert new.study == make(changes).study
+    assert new.settings == [{}, {"solver": {"kind": "pd3o"}}, {"solver.kind": "pd3o"}]
+    assert open_study(directory).observation.values.tolist() == ["mean", "sensor_0", "sensor_1"]
+    assert study_state(directory, verify=True).damaged == 0
+    assert prepare(directory, make(changes)).counts()["pending"] == 0
+
+
 def test_an_interrupted_migration_leaves_the_old_store(tmp_path, make, monkeypatch):
     directory = tmp_path / "one"
     write_version_1(directory / CELLS, make())

@@ -268,7 +268,7 @@ def test_every_defect_is_one_line(tmp_path, tiny):
         f"{path}: cluster.workers: must be greater than 0, got 0",
         f"{path}: studies.one.grid.nx: must be at least 4, got 3",
         f"{path}: studies.one.theta: must be greater than 0, got -1",
-        f"{path}: studies.two.solver.toll: unknown key; allowed: name, tol, max_iterations, primal_step, dual_step, "
+        f"{path}: studies.two.solver.toll: unknown key; allowed: kind, tol, max_iterations, primal_step, dual_step, "
         "constraint_tolerance, data_step",
         f"{path}: studies.two.time: is missing",
     ]

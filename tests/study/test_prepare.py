@@ -232,7 +232,7 @@ def contents(directory):
         ({"store.density": "final"}, 'store.density: the store has "all", the study has "final"'),
         ({"model.mass": 1.0}, "model.mass: the store has nothing, the study has 1.0"),
         (
-            {"ensemble.perturbations": {"noise.level": {"uniform": {"low": 0.1, "high": 0.2}}}},
+            {"ensemble.perturbations": {"noise.level": {"kind": "uniform", "low": 0.1, "high": 0.2}}},
             "ensemble.perturbations.noise.level.uniform.low: the store has nothing, the study has 0.1",
         ),
     ],
@@ -259,7 +259,7 @@ def test_every_difference_is_named(tmp_path, make):
 
 
 def test_keys_within_keys_are_refused(tmp_path, make):
-    prepare(tmp_path / "one", make({"sweep": {"model.initial": [{"profile": "gaussian"}, {"profile": "barenblatt"}]}}))
+    prepare(tmp_path / "one", make({"sweep": {"model.initial": [{"kind": "gaussian"}, {"kind": "barenblatt"}]}}))
     with pytest.raises(InputError, match=r"sweep\.model\.initial\.shift: the store varies model\.initial, and"):
         inspect(tmp_path / "one", make({"sweep": {"model.initial.shift": [0.1, 0.2]}}))
 
@@ -281,7 +281,7 @@ def edited(tmp_path, monkeypatch):
     return edit
 
 
-POTENTIALS = {"block": 2, "sweep": {"model.energy.potential": [None, {"form": "quadratic"}], "theta": [0.1, 1.0]}}
+POTENTIALS = {"block": 2, "sweep": {"model.energy.potential": [None, {"kind": "quadratic"}], "theta": [0.1, 1.0]}}
 
 
 def test_cells_are_computed_again_whose_formula_has_changed(tmp_path, make, computed, edited):

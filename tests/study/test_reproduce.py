@@ -88,8 +88,8 @@ def test_a_truth_that_cannot_be_computed(tmp_path, computed):
     truth = {
         "kind": "solve",
         "energy": {"internal": {"kind": "porous_medium"}},
-        "initial": {"profile": "barenblatt"},
-        "solver": {"name": "pd3o", "max_iterations": 1},
+        "initial": {"kind": "barenblatt"},
+        "solver": {"kind": "pd3o", "max_iterations": 1},
     }
     computed(tmp_path / "one", {"truth": truth, "sweep": None})
     found = reproduce_cell(tmp_path / "one", "0")

@@ -48,12 +48,12 @@ def test_a_setting_that_helps(failed, tiny, address):
 
 
 def test_another_solver(failed, address, computed, tmp_path):
-    report = retry_study(failed, {"solver": {"name": "interior_point"}}, address, quiet=True)
+    report = retry_study(failed, {"solver": {"kind": "interior_point"}}, address, quiet=True)
     assert report.counts["converged"] == 6
     view = open_study(failed).load()
     assert view.setting.values.tolist() == [[1, 1, 1], [0, 0, 0]]
     # The same numbers as in a study of that solver.
-    computed(tmp_path / "other", {"sweep": None, "solver": {"name": "interior_point"}})
+    computed(tmp_path / "other", {"sweep": None, "solver": {"kind": "interior_point"}})
     expected = open_study(tmp_path / "other").load()
     assert view.density.sel(solver_max_iterations=1).values.tobytes() == expected.density.values.tobytes()
 
@@ -96,7 +96,7 @@ def test_settings_that_are_none(failed, setting, message):
 
 def test_a_setting_from_the_command_line():
     found = parse_setting("pd3o", ["solver.tol=1e-4", "solver.max_iterations=50", "solver.data_step=dual"])
-    assert found == {"solver": {"name": "pd3o"}, "solver.tol": 1e-4, "solver.max_iterations": 50, "solver.data_step": "dual"}
+    assert found == {"solver": {"kind": "pd3o"}, "solver.tol": 1e-4, "solver.max_iterations": 50, "solver.data_step": "dual"}
     for text in ("solver.tol", "solver.tol=[1"):
         with pytest.raises(InputError, match=r"--set solver\.tol"):
             parse_setting(None, [text])

@@ -35,7 +35,7 @@ from tests.clusters import scheduler_of
 STUDY = {"sweep": {"theta": [1e-3, math.inf], "noise.level": [0.0, 0.1]}, "ensemble.members": 2, "observations.every": 2}
 
 # Twenty cells, so that blocks hold less and more than the eight that are solved at once.
-TOGETHER = {"sweep": {"theta": [1e-3, math.inf]}, "ensemble.members": 10, "solver": {"name": "interior_point"}}
+TOGETHER = {"sweep": {"theta": [1e-3, math.inf]}, "ensemble.members": 10, "solver": {"kind": "interior_point"}}
 
 
 def cells(directory):
@@ -283,8 +283,8 @@ def test_a_truth_that_cannot_be_computed(tmp_path, tiny, address):
     truth = {
         "kind": "solve",
         "energy": {"internal": {"kind": "porous_medium"}},
-        "initial": {"profile": "barenblatt"},
-        "solver": {"name": "pd3o", "max_iterations": 1},
+        "initial": {"kind": "barenblatt"},
+        "solver": {"kind": "pd3o", "max_iterations": 1},
     }
     report = run_study(tiny({"truth": truth, "sweep": None}), directory, address, quiet=True)
     assert nonzero(report.counts) == {"failed": 3}
@@ -300,8 +300,8 @@ def test_a_step_of_the_solver_that_is_right_at_first_and_too_large_later(tmp_pat
     """What no check before the run can see is a failed member with its reason, and the run goes on."""
     directory = tmp_path / "one"
     # The bound 2 / L of the primal step falls as an attracted density grows; it holds at the start.
-    energy = {"internal": {"kind": "porous_medium", "m": 10.0}, "potential": {"form": "quadratic", "stiffness": 8.0}}
-    model = {"energy": energy, "initial": {"profile": "gaussian", "std": 3.0, "mass": 7.5}}
+    energy = {"internal": {"kind": "porous_medium", "m": 10.0}, "potential": {"kind": "quadratic", "stiffness": 8.0}}
+    model = {"energy": energy, "initial": {"kind": "gaussian", "std": 3.0, "mass": 7.5}}
     grid = dajko.Grid(-0.7, 0.7, 10, 2)
     density = dajko.Gaussian(std=3.0, mass=7.5)(grid.x)
     believed = dajko.Energy(dajko.PorousMedium(10.0), dajko.Quadratic(8.0))
@@ -320,7 +320,7 @@ def test_a_step_of_the_solver_that_is_right_at_first_and_too_large_later(tmp_pat
 
 
 def test_a_draw_that_is_no_study_is_found_before_anything_runs(tmp_path, tiny):
-    changes = {"ensemble.perturbations": {"theta": {"normal": {"std": 1.0}}}, "sweep": None}
+    changes = {"ensemble.perturbations": {"theta": {"kind": "normal", "std": 1.0}}, "sweep": None}
     with pytest.raises(
         InputError, match=r"^studies\.one\.theta: must be greater than 0, got -[\d.]+ \(member \d, at theta = -"
     ):
@@ -330,7 +330,10 @@ def test_a_draw_that_is_no_study_is_found_before_anything_runs(tmp_path, tiny):
 
 def test_perturbed_members_record_their_draws(tmp_path, tiny, address, make):
     directory = tmp_path / "one"
-    changes = {"ensemble.perturbations": {"model.initial.shift": {"normal": {"std": 0.01}}}, "solver.max_iterations": 1}
+    changes = {
+        "ensemble.perturbations": {"model.initial.shift": {"kind": "normal", "std": 0.01}},
+        "solver.max_iterations": 1,
+    }
     run_study(tiny(changes), directory, address, quiet=True)
     plan = make(changes)
     for failure in failures(directory):

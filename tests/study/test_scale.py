@@ -37,7 +37,7 @@ SWEEPS = [
     {"sweep": {"theta": [1e-3, 1, math.inf], "noise.level": [0.0, 0.1]}},
     {
         "sweep": {
-            "model.initial": [{"profile": "gaussian", "std": 0.2}, {"profile": "barenblatt"}],
+            "model.initial": [{"kind": "gaussian", "std": 0.2}, {"kind": "barenblatt"}],
             "model.mass": [1, 2.5, None],
         }
     },
@@ -51,8 +51,8 @@ SWEEPS = [
 ]
 DRAWN = {
     "ensemble.perturbations": {
-        "model.initial.shift": {"normal": {"std": 0.1}},
-        "noise.level": {"uniform": {"low": 0, "high": 1}},
+        "model.initial.shift": {"kind": "normal", "std": 0.1},
+        "noise.level": {"kind": "uniform", "low": 0, "high": 1},
     }
 }
 
@@ -123,8 +123,11 @@ def test_ids_are_hashes_of_whole_studies(make, changes):
 
 
 def test_draws_of_all_members_are_those_of_each(make):
-    changes = {"sweep": {"model.initial.std": [0.1, 0.2], "theta": [1.0, 2.0]}, "model.initial": {"profile": "gaussian"}}
-    distributions = {"model.initial.mean": {"uniform": {"low": 0, "high": 0.1}}, "noise.level": {"normal": {"std": 0.01}}}
+    changes = {"sweep": {"model.initial.std": [0.1, 0.2], "theta": [1.0, 2.0]}, "model.initial": {"kind": "gaussian"}}
+    distributions = {
+        "model.initial.mean": {"kind": "uniform", "low": 0, "high": 0.1},
+        "noise.level": {"kind": "normal", "std": 0.01},
+    }
     plan = make({**changes, "ensemble.perturbations": distributions})
     for key in plan.perturbed_keys:
         draws, rows = plan.drawn(key)
@@ -147,18 +150,20 @@ def test_step_sizes_that_are_given_are_checked_with_everything_that_they_depend_
 
 def test_a_combination_that_does_not_fit_is_found(make):
     """Sensors at 0.6 fit the one interval and not the other, whatever else varies."""
-    sensors = [[{"sensors": {"positions": [at], "width": 0.2}}] for at in (0.0, 0.6)]
+    sensors = [[{"kind": "sensors", "positions": [at], "width": 0.2}] for at in (0.0, 0.6)]
     sweep = {"theta": [1e-3, 1e-2], "grid.right": [0.7, 0.55], "observations.operators": sensors}
     with pytest.raises(
         InputError, match=r"observations\.operators\.0.*\(at theta = 0\.001, grid\.right = 0\.55, observ.*0\.6"
     ):
-        check_plan(make({"sweep": sweep, "model.initial": {"profile": "gaussian"}}))
+        check_plan(make({"sweep": sweep, "model.initial": {"kind": "gaussian"}}))
 
 
 def test_among_more_draws_than_are_checked_the_extremes_are(make, monkeypatch):
     monkeypatch.setattr(checked, "_MOST_CHECKED", 5)
-    changes = {"model.initial": {"profile": "gaussian"}, "ensemble.members": 300}
-    plan = make({**changes, "ensemble.perturbations": {"model.initial.std": {"uniform": {"low": -0.001, "high": 0.2}}}})
+    changes = {"model.initial": {"kind": "gaussian"}, "ensemble.members": 300}
+    plan = make(
+        {**changes, "ensemble.perturbations": {"model.initial.std": {"kind": "uniform", "low": -0.001, "high": 0.2}}}
+    )
     assert (plan.drawn("model.initial.std")[0] < 0).sum() in range(1, 5)
     with pytest.raises(InputError, match=r"model\.initial\.std: must be greater than 0, got -.* \(member \d+, at theta"):
         check_plan(plan)
@@ -166,8 +171,8 @@ def test_among_more_draws_than_are_checked_the_extremes_are(make, monkeypatch):
 
 
 def test_a_draw_that_no_check_has_seen_is_a_failed_member(tmp_path, computed):
-    distributions = {"model.initial.std": {"uniform": {"low": -0.2, "high": 0.2}}}
-    changes = {"model.initial": {"profile": "gaussian"}, "ensemble.members": 8, "ensemble.perturbations": distributions}
+    distributions = {"model.initial.std": {"kind": "uniform", "low": -0.2, "high": 0.2}}
+    changes = {"model.initial": {"kind": "gaussian"}, "ensemble.members": 8, "ensemble.perturbations": distributions}
     store = computed(tmp_path / "one", changes)
     drawn = np.asarray(store.array(0, "model_initial_std")[:])
     assert 0 < (drawn < 0).sum() < 16
@@ -308,7 +313,7 @@ if __name__ == "__main__":
 def test_slabs_in_processes_of_their_own_write_one_store(tmp_path, tiny, computed):
     """Three jobs that start at the same moment, each with its own cluster; none of them has made the store before."""
     changes = {"ensemble.members": 24, "sweep": {"theta": [1e-3, 1e-2], "grid.nx": [8, 10]}, "block": 5}
-    changes["solver"] = {"name": "interior_point"}
+    changes["solver"] = {"kind": "interior_point"}
     computed(tmp_path / "alone" / "one", changes)
     (tmp_path / "slab.py").write_text(SLAB)
     study, directory = json.dumps(tiny({**changes, "slabs": 3})), tmp_path / "together" / "one"

@@ -98,24 +98,22 @@ def test_what_schedules_stores_and_shows_decides_nothing(package, file):
 
 def test_only_the_cells_that_say_the_word_of_a_formula(package, make):
     """An edited potential is other code to the cells that have it, and a new one to none."""
-    plan = make({"sweep": {"model.energy.potential": [None, {"form": "quadratic"}, {"form": "linear"}]}})
+    plan = make({"sweep": {"model.energy.potential": [None, {"kind": "quadratic"}, {"kind": "linear"}]}})
     (group,) = plan.groups
 
     def ids(found):
         return cell_ids(plan, group, found).reshape(3, plan.members)
 
     before = ids(sources())
-    edit(package / "energy.py", "0.5 * self.stiffness", "0.50000001 * self.stiffness")
+    quadratic = package / "energy" / "potential" / "quadratic.py"
+    edit(quadratic, "0.5 * self.stiffness", "0.50000001 * self.stiffness")
     after = ids(Sources(package))
     assert (before[[0, 2]] == after[[0, 2]]).all()
     assert (before[1] != after[1]).all()
-    text = (package / "energy.py").read_text()
-    (package / "energy.py").write_text(f"{text}\n\nclass Cosine:\n    def __call__(self, x):\n        return np.cos(x)\n")
-    edit(
-        package / "study" / "twin" / "experiment.py",
-        '"linear": energies.Linear,',
-        '"linear": energies.Linear, "cosine": energies.Cosine,',
-    )
+    # Another potential, and other words for this one.
+    text = quadratic.read_text().replace("class Quadratic", "class Cosine").replace('kind="quadratic"', 'kind="cosine"')
+    quadratic.with_name("cosine.py").write_text(text)
+    edit(quadratic, '"a quadratic potential"', '"a bowl"')
     assert (ids(Sources(package)) == after).all()
 
 
@@ -135,8 +133,8 @@ def test_a_file_that_moves_decides_nothing(package):
     (package / "distance.py").rename(package / "metric" / "between.py")
     edit(
         package / "study" / "twin" / "experiment.py",
-        "from dajko import distance, profiles",
-        "from dajko import metric as distance, profiles",
+        "from dajko import distance\n",
+        "from dajko import metric as distance\n",
     )
     assert Sources(package).code() == sources().code()
 
@@ -230,14 +228,14 @@ print(json.dumps(sorted(seen)))
     [
         {},
         {
-            "solver": {"name": "pd3o"},
-            "model.energy": {"internal": {"kind": "entropy"}, "interaction": {"form": "logarithmic", "chi": 1.0}},
-            "model.initial": {"profile": "gaussian_mixture", "means": [-0.2, 0.2]},
-            "observations.operators": ["mean", {"sensors": {"positions": [0.0, 0.1], "width": 0.2}}],
+            "solver": {"kind": "pd3o"},
+            "model.energy": {"internal": {"kind": "entropy"}, "interaction": {"kind": "logarithmic", "chi": 1.0}},
+            "model.initial": {"kind": "gaussian_mixture", "means": [-0.2, 0.2]},
+            "observations.operators": ["mean", {"kind": "sensors", "positions": [0.0, 0.1], "width": 0.2}],
         },
         {
-            "truth": {"kind": "solve", "energy": {"potential": {"form": "double_well"}}, "initial": {"profile": "gaussian"}},
-            "observations.operators": [{"interval_masses": {"edges": [-0.5, 0.0, 0.5]}}],
+            "truth": {"kind": "solve", "energy": {"potential": {"kind": "double_well"}}, "initial": {"kind": "gaussian"}},
+            "observations.operators": [{"kind": "interval_masses", "edges": [-0.5, 0.0, 0.5]}],
             "store.diagnostics": ["optimality"],
         },
     ],
@@ -255,7 +253,7 @@ def test_nothing_that_a_cell_is_computed_with_is_forgotten(make, changes):
     assert done.returncode == 0, done.stderr
     known = sources().meanings(words_of(plan.study))
     reading = {
-        *("study.config.ingredients", "study.config.study"),
+        *("ingredient", "validation", "study.config.ingredients", "study.config.study"),
         *("study.design.plan", "study.design.sweep", "study.execution.simulate"),
     }
     missing = set()

@@ -129,7 +129,7 @@ def test_the_root_says_where_the_store_comes_from(store, tiny):
         {"theta": math.inf, "sweep": None},
         {"zip": {"noise.level": [0.1, 0.2], "solver.tol": [1e-2, 1e-3]}},
         {"sweep": {"theta": {"logspace": {"start": 1e-3, "stop": 1.0, "num": 3}}}, "limits": True},
-        {"ensemble.perturbations": {"model.initial.shift": {"normal": {"std": 0.01}}}},
+        {"ensemble.perturbations": {"model.initial.shift": {"kind": "normal", "std": 0.01}}},
     ],
 )
 def test_the_configuration_comes_back(tmp_path, make, changes):
@@ -180,7 +180,7 @@ def test_size_of_a_block(tmp_path, make, changes, block):
         ({"time.steps": 1}, 2_000_000, 1952),  # about 1024 blocks
         ({"time.steps": 1}, 10_000_000, 4096),  # but not of any size,
         ({"grid.nx": 400}, 1_000_000, 6),  # and not of more than ten seconds
-        ({"time.steps": 99, "grid.nx": 999, "solver": {"name": "interior_point"}}, 10_000_000, 160),  # 128 MB of densities
+        ({"time.steps": 99, "grid.nx": 999, "solver": {"kind": "interior_point"}}, 10_000_000, 160),  # 128 MB of densities
     ],
 )
 def test_the_number_of_blocks_is_bounded(make, changes, cells, block):

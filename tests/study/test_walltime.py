@@ -123,7 +123,7 @@ class Hungry(WorkerPlugin):
 
 def test_a_block_that_exceeds_the_memory_of_its_worker_is_taken_apart(tmp_path, tiny, monkeypatch):
     """A real limit, and a nanny that ends whoever exceeds it: the cells fit one by one, so every one of them is there."""
-    study = tiny({"sweep": {"theta": [1e-3]}, "ensemble.members": 8, "block": 8, "solver": {"name": "interior_point"}})
+    study = tiny({"sweep": {"theta": [1e-3]}, "ensemble.members": 8, "block": 8, "solver": {"kind": "interior_point"}})
     with open_cluster(LocalConfig(workers=1, memory="1GB"), 10) as client:
         client.register_plugin(Hungry(200_000_000))
         report = run_study(study, tmp_path / "one", scheduler_of(client), quiet=True)

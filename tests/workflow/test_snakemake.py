@@ -28,16 +28,16 @@ ROOT = Path(__file__).parents[2]
 STUDIES = """
 studies:
   good: &good
-    truth: {kind: exact, solution: {profile: barenblatt, m: 2.0}}
+    truth: {kind: exact, solution: {kind: barenblatt, m: 2.0}}
     model:
       energy: {internal: {kind: porous_medium, m: 2.0}}
-      initial: {profile: barenblatt, m: 2.0, shift: 0.1}
+      initial: {kind: barenblatt, m: 2.0, shift: 0.1}
     grid: {left: -0.7, right: 0.7, nx: 10, nt: 2}
     time: {tau: 5e-4, steps: 3}
     observations: {operators: [mean, spread]}
     noise: {level: 0.1}
     theta: 1e-3
-    solver: {name: pd3o, tol: 1e-3, constraint_tolerance: 1e-3}
+    solver: {kind: pd3o, tol: 1e-3, constraint_tolerance: 1e-3}
     sweep: {theta: [1e-3, 1e-2, .inf]}
     ensemble: {members: 2, seed: 7}
   failing:

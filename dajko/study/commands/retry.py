@@ -24,7 +24,7 @@ from dajko.study.store.disk import enough_space
 from dajko.study.store.files import refuse_links
 from dajko.study.store.locks import alone
 from dajko.study.store.variables import NOT_ASKED
-from dajko.study.twin.experiment import check
+from dajko.study.twin.checks import check
 
 # What a retry may set: how the cells are solved, not which cells they are.
 _SOLVERS = ("solver", "truth.solver")
@@ -44,7 +44,7 @@ def retry_study(
     results : str or Path
         Directory of the study.
     setting : mapping from str to object, optional
-        Dotted keys of the solver and their values, such as ``{"solver": {"name": "pd3o"}}`` or ``{"solver.tol": 1e-4}``; by
+        Dotted keys of the solver and their values, such as ``{"solver": {"kind": "pd3o"}}`` or ``{"solver.tol": 1e-4}``; by
         default the study's own.
     cluster : ClusterConfig, str, int or None
         As in :func:`dajko.run_study`.
@@ -91,7 +91,7 @@ def parse_setting(solver: str | None, options: Sequence[str]) -> dict[str, Any]:
     InputError
         If a text has no ``=``, or its value is not valid YAML.
     """
-    setting: dict[str, Any] = {} if solver is None else {"solver": {"name": solver}}
+    setting: dict[str, Any] = {} if solver is None else {"solver": {"kind": solver}}
     for option in options:
         key, equals, text = option.partition("=")
         if not equals:

@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from dajko.study.config.ingredients import PathText, Positive, PositiveWhole, Strict, expanded
+from dajko.study.config.ingredients import PathText, Strict, expanded
+from dajko.validation import Positive, PositiveWhole
 
 _TIME = re.compile(r"^(?:(?P<days>\d+)-)?(?P<hours>\d+):(?P<minutes>[0-5]\d):(?P<seconds>[0-5]\d)$")
 # Time for a worker to start and to compile its kernels: a job that ends sooner computes nothing.

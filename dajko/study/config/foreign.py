@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from pydantic import TypeAdapter, ValidationError
 
 from dajko.errors import InputError
+from dajko.ingredient import DATA_ONLY
 from dajko.study.config.study import StudyConfig
 
 
@@ -46,26 +47,40 @@ def unknown(study: StudyConfig) -> list[str]:
 
 
 def own(study: StudyConfig, path: Path) -> StudyConfig:
-    """The study, if this dajko knows all of it.
+    """The study with all of its ingredients, whose modules are imported.
 
     Raises
     ------
     InputError
-        If it does not, so that nothing of it can be computed.
+        If there are some that nobody knows here, so that nothing of it can be computed.
     """
-    found = unknown(study)
-    if found:
-        raise InputError(f"{path}: {foreign_sentence(study)}; compute it with the dajko that made it")
-    return study
+    if not unknown(study):
+        return study
+    try:
+        return _with_modules(study.model_dump_json())
+    except ValidationError:
+        raise InputError(f"{path}: {foreign_sentence(study)}; compute it with the dajko that made it") from None
+
+
+@lru_cache(maxsize=8)
+def _with_modules(text: str) -> StudyConfig:
+    """A study whose ingredients are imported, wherever they are: whoever computes it wants to run them."""
+    return StudyConfig.model_validate_json(text)
 
 
 def foreign_sentence(study: StudyConfig) -> str:
     """What to say of a study that is not wholly known."""
     sections = unknown(study)
-    return f"its {' and '.join(sections)} name{'s' if len(sections) == 1 else ''} something that this dajko does not know"
+    named = " and ".join(filter(None, [", ".join(sections[:-1]), sections[-1]]))
+    return f"its {named} name{'s' if len(sections) == 1 else ''} something that this dajko does not know"
 
 
 @lru_cache(maxsize=8)
+def _known(text: str) -> StudyConfig:
+    """A study all of whose ingredients are here; others are not remembered, because their modules may yet be imported."""
+    return StudyConfig.model_validate_json(text, context=DATA_ONLY)
+
+
 def as_stored(text: str, path: Path) -> StudyConfig:
     """The study that a store was made for.
 
@@ -82,7 +97,7 @@ def as_stored(text: str, path: Path) -> StudyConfig:
         If it is no configuration at all.
     """
     try:
-        return StudyConfig.model_validate_json(text)
+        return _known(text)
     except ValidationError:
         pass
     try:
@@ -105,7 +120,7 @@ def as_stored(text: str, path: Path) -> StudyConfig:
 
 def _section(name: str, content: Any) -> Any:
     try:
-        return _checker(name).validate_json(json.dumps(content))
+        return _checker(name).validate_json(json.dumps(content), context=DATA_ONLY)
     except ValidationError:
         return Raw(content) if isinstance(content, dict) else Raw(value=content)
 

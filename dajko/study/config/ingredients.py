@@ -1,16 +1,15 @@
-"""The ingredients of a twin experiment as configuration: energies, densities, grid, time, solver, truth, data."""
+"""The sections of a twin experiment as configuration: energy, grid, time, solver, truth, data."""
 
 from __future__ import annotations
 
 import math
 import os
 import re
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Discriminator,
     Field,
@@ -20,16 +19,13 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-
-def _whole(value: Any) -> Any:
-    """A whole number may be written as 1e5, and a linspace gives floats."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-WHOLE = BeforeValidator(_whole)
-PositiveWhole = Annotated[int, Field(gt=0), WHOLE]
-Positive = Annotated[FiniteFloat, Field(gt=0)]
-NonNegative = Annotated[FiniteFloat, Field(ge=0)]
+from dajko.energy.interaction import Interaction
+from dajko.energy.internal import InternalEnergy
+from dajko.energy.potential import Potential
+from dajko.ingredient import ByKind
+from dajko.observation import Observation
+from dajko.profile import Profile
+from dajko.validation import WHOLE, NonNegative, Positive, PositiveWhole
 
 
 def expanded(path: str) -> str:
@@ -69,196 +65,20 @@ class Strict(BaseModel):
         return data
 
 
-# --- energies -------------------------------------------------------------------------------------------------------------
-
-
-class PorousMediumConfig(Strict):
-    """Internal energy u^m / (m - 1): porous medium diffusion."""
-
-    kind: Literal["porous_medium"]
-    m: Annotated[FiniteFloat, Field(gt=1)] = 2.0
-
-
-class EntropyConfig(Strict):
-    """Internal energy u log u: linear diffusion."""
-
-    kind: Literal["entropy"]
-
-
-class QuadraticConfig(Strict):
-    """Potential stiffness (x - center)^2 / 2."""
-
-    form: Literal["quadratic"]
-    stiffness: FiniteFloat = 1.0
-    center: FiniteFloat = 0.0
-
-
-class DoubleWellConfig(Strict):
-    """Potential height ((x - center)^2 / distance^2 - 1)^2."""
-
-    form: Literal["double_well"]
-    height: FiniteFloat = 1.0
-    distance: Positive = 1.0
-    center: FiniteFloat = 0.0
-
-
-class LinearConfig(Strict):
-    """Potential slope * x."""
-
-    form: Literal["linear"]
-    slope: FiniteFloat = 1.0
-
-
-class ArrayConfig(Strict):
-    """Potential given at the nodes of the grid."""
-
-    form: Literal["values"]
-    values: Annotated[list[FiniteFloat], Field(min_length=1)]
-
-
-class LogarithmicConfig(Strict):
-    """Interaction chi / pi log |x - y|: chemotaxis."""
-
-    form: Literal["logarithmic"]
-    chi: FiniteFloat
-    core: NonNegative = Field(0.0, description="Distance below which the logarithm is smoothed.")
-
-
-class QuadraticAttractionConfig(Strict):
-    """Interaction strength (x - y)^2 / 2."""
-
-    form: Literal["quadratic_attraction"]
-    strength: FiniteFloat = 1.0
-
-
-class PowerLawConfig(Strict):
-    """Interaction strength (|x - y|^a / a - |x - y|^b / b), with a the attraction and b the repulsion."""
-
-    form: Literal["power_law"]
-    attraction: Annotated[FiniteFloat, Field(gt=-1)] = 2.0
-    repulsion: Annotated[FiniteFloat, Field(gt=-1)] | None = 1.0
-    strength: FiniteFloat = 1.0
-
-    @model_validator(mode="after")
-    def _attraction_reaches_further(self) -> PowerLawConfig:
-        if self.repulsion is not None and not self.attraction > self.repulsion:
-            raise PydanticCustomError(
-                "power_law",
-                "attraction must be greater than repulsion, got {a} and {b}",
-                {"a": self.attraction, "b": self.repulsion},
-            )
-        return self
-
-
-class GaussianKernelConfig(Strict):
-    """Interaction -strength exp(-(x - y)^2 / (2 width^2))."""
-
-    form: Literal["gaussian_kernel"]
-    strength: FiniteFloat = 1.0
-    width: Positive = 0.1
-
-
-class MorseConfig(Strict):
-    """Interaction -strength exp(-|x - y| / width) + repulsion exp(-|x - y| / repulsion_width)."""
-
-    form: Literal["morse"]
-    strength: FiniteFloat = 1.0
-    width: Positive = 0.2
-    repulsion: FiniteFloat = 0.0
-    repulsion_width: Positive = 0.1
-
-
-class MatrixConfig(Strict):
-    """Interaction given at the pairs of nodes of the grid."""
-
-    form: Literal["values"]
-    values: Annotated[list[list[FiniteFloat]], Field(min_length=1)]
-
-
-InternalConfig = Annotated[PorousMediumConfig | EntropyConfig, Field(discriminator="kind")]
-PotentialConfig = Annotated[QuadraticConfig | DoubleWellConfig | LinearConfig | ArrayConfig, Field(discriminator="form")]
-
-InteractionConfig = Annotated[
-    LogarithmicConfig | QuadraticAttractionConfig | PowerLawConfig | GaussianKernelConfig | MorseConfig | MatrixConfig,
-    Field(discriminator="form"),
-]
+# --- energies and densities -----------------------------------------------------------------------------------------------
 
 
 class EnergyConfig(Strict):
     """Driving energy F(u) = int U(u) + V u dx + 1/2 int int W(x, y) u(x) u(y) dx dy."""
 
-    internal: InternalConfig | None = Field(None, description="Internal energy U.")
-    potential: PotentialConfig | None = Field(None, description="Potential V.")
-    interaction: InteractionConfig | None = Field(None, description="Interaction W.")
+    internal: Annotated[InternalEnergy, ByKind()] | None = Field(None, description="Internal energy U.")
+    potential: Annotated[Potential, ByKind()] | None = Field(None, description="Potential V.")
+    interaction: Annotated[Interaction, ByKind()] | None = Field(None, description="Interaction W.")
 
 
-# --- densities ------------------------------------------------------------------------------------------------------------
-
-
-class BarenblattConfig(Strict):
-    """Self-similar solution of the porous medium equation, shifted in space and time."""
-
-    profile: Literal["barenblatt"]
-    m: Annotated[FiniteFloat, Field(gt=1)] = 2.0
-    c: Positive = (3.0 / 16.0) ** (1.0 / 3.0)
-    t0: Positive = 1e-3
-    shift: FiniteFloat = 0.0
-    time_shift: FiniteFloat = 0.0
-
-
-class GaussianConfig(Strict):
-    """A normal density times a mass."""
-
-    profile: Literal["gaussian"]
-    mean: FiniteFloat = 0.0
-    std: Positive = 0.1
-    mass: Positive = 1.0
-
-
-class GaussianMixtureConfig(Strict):
-    """Normal densities around several means, which share a mass equally."""
-
-    profile: Literal["gaussian_mixture"]
-    means: Annotated[list[FiniteFloat], Field(min_length=1)]
-    std: Positive = 0.1
-    mass: Positive = Field(1.0, description="Of all together.")
-
-
-class HeatConfig(Strict):
-    """Solution of the heat equation from a Gaussian."""
-
-    profile: Literal["heat"]
-    mean: FiniteFloat = 0.0
-    std: Positive = 0.1
-    mass: Positive = 1.0
-
-
-class OrnsteinUhlenbeckConfig(Strict):
-    """Solution of the Fokker-Planck equation with a quadratic potential, from a Gaussian."""
-
-    profile: Literal["ornstein_uhlenbeck"]
-    stiffness: Positive = 1.0
-    center: FiniteFloat = 0.0
-    mean: FiniteFloat = 0.0
-    std: Positive = 0.1
-    mass: Positive = 1.0
-
-
-class ValuesConfig(Strict):
-    """A density given at the nodes of the grid."""
-
-    profile: Literal["values"]
-    values: Annotated[list[NonNegative], Field(min_length=1)]
-
-
-ProfileConfig = Annotated[
-    BarenblattConfig | GaussianConfig | GaussianMixtureConfig | HeatConfig | OrnsteinUhlenbeckConfig,
-    Field(discriminator="profile"),
-]
-InitialConfig = Annotated[
-    BarenblattConfig | GaussianConfig | GaussianMixtureConfig | HeatConfig | OrnsteinUhlenbeckConfig | ValuesConfig,
-    Field(discriminator="profile"),
-]
+# A density that is known at all times, and one that a flow may start from.
+Solution = Annotated[Profile, ByKind(without=("values",))]
+Initial = Annotated[Profile, ByKind()]
 
 
 # --- grid, time, solver ---------------------------------------------------------------------------------------------------
@@ -313,7 +133,7 @@ class TimeConfig(Strict):
 class InteriorPointConfig(Strict):
     """The interior point method, the default: a few Newton iterations a step."""
 
-    name: Literal["interior_point"] = "interior_point"
+    kind: Literal["interior_point"] = "interior_point"
     tol: Annotated[FiniteFloat, Field(gt=0, lt=1)] = 1e-5
     max_iterations: PositiveWhole = 80
 
@@ -321,7 +141,7 @@ class InteriorPointConfig(Strict):
 class PD3OConfig(Strict):
     """Algorithm 1 of the paper."""
 
-    name: Literal["pd3o"]
+    kind: Literal["pd3o"]
     tol: Positive = 1e-5
     max_iterations: PositiveWhole = 200_000
     primal_step: Positive | None = None
@@ -331,8 +151,10 @@ class PD3OConfig(Strict):
 
 
 def _solver_tag(value: Any) -> Any:
-    name = value.get("name", "interior_point") if isinstance(value, dict) else getattr(value, "name", None)
-    return name if name in ("interior_point", "pd3o") else None
+    if isinstance(value, dict) and "kind" not in value and "name" in value:
+        return None
+    kind = value.get("kind", "interior_point") if isinstance(value, dict) else getattr(value, "kind", None)
+    return kind if kind in ("interior_point", "pd3o") else None
 
 
 SolverConfig = Annotated[
@@ -340,7 +162,7 @@ SolverConfig = Annotated[
     Discriminator(
         _solver_tag,
         custom_error_type="solver",
-        custom_error_message="must be a mapping whose name is interior_point or pd3o",
+        custom_error_message="must be a mapping whose key kind, not name, is interior_point or pd3o",
     ),
 ]
 
@@ -352,7 +174,7 @@ class ExactTruth(Strict):
     """The truth is known in closed form."""
 
     kind: Literal["exact"]
-    solution: ProfileConfig
+    solution: Solution
 
 
 class SolvedTruth(Strict):
@@ -360,7 +182,7 @@ class SolvedTruth(Strict):
 
     kind: Literal["solve"]
     energy: EnergyConfig
-    initial: InitialConfig
+    initial: Initial
     nx: Annotated[int, Field(ge=4), WHOLE] | None = Field(None, description="Cells in space; by default twice the model's.")
     nt: Annotated[int, Field(ge=1), WHOLE] | None = Field(
         None, description="Intervals in artificial time; the model's by default."
@@ -376,64 +198,16 @@ class ModelConfig(Strict):
     """What daJKO believes."""
 
     energy: EnergyConfig
-    initial: InitialConfig
+    initial: Initial
     mass: Positive | None = Field(None, description="Rescale the initial density to this mass.")
-
-
-class SensorArray(Strict):
-    """Positions and width of Gaussian footprints."""
-
-    positions: Annotated[list[FiniteFloat], Field(min_length=1)]
-    width: Positive
-
-
-class SensorsConfig(Strict):
-    """Local averages with Gaussian footprints."""
-
-    sensors: SensorArray
-
-
-class IntervalArray(Strict):
-    """Ends of intervals."""
-
-    edges: Annotated[list[FiniteFloat], Field(min_length=2)]
-
-
-class IntervalMassesConfig(Strict):
-    """Mass between each position and the next."""
-
-    interval_masses: IntervalArray
-
-
-ObservationName = Literal["expectation", "variance", "mean", "spread", "mass"]
-
-
-def _observation_tag(value: Any) -> str | None:
-    if isinstance(value, str):
-        return "name"
-    if isinstance(value, IntervalMassesConfig) or (isinstance(value, dict) and "interval_masses" in value):
-        return "interval_masses"
-    return "sensors" if isinstance(value, dict | SensorsConfig) else None
-
-
-ObservationConfig = Annotated[
-    Annotated[ObservationName, Tag("name")]
-    | Annotated[SensorsConfig, Tag("sensors")]
-    | Annotated[IntervalMassesConfig, Tag("interval_masses")],
-    Discriminator(
-        _observation_tag,
-        custom_error_type="observation",
-        custom_error_message=(
-            f"must be one of {', '.join(get_args(ObservationName))}, {{sensors: …}} or {{interval_masses: …}}"
-        ),
-    ),
-]
 
 
 class ObservationsConfig(Strict):
     """What is measured, and at which steps."""
 
-    operators: list[ObservationConfig] = Field(default_factory=list, description="None in a study without data.")
+    operators: list[Annotated[Observation, ByKind()]] = Field(
+        default_factory=list, description="None in a study without data."
+    )
     every: PositiveWhole = Field(1, description="There is data at every so many steps.")
     first: PositiveWhole = Field(1, description="The first step with data, counted from 1.")
 

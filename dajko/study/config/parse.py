@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,10 +10,10 @@ import numpy as np
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from dajko.checks import shown
 from dajko.errors import InputError
 from dajko.study.config.reader import SCIENTIFIC, load, read_differently, shortened
 from dajko.study.config.study import StudyFile
+from dajko.validation import message, shown_value
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -153,7 +151,7 @@ def parse(model: type[Model], data: Any, prefix: str = "") -> Model:
     """
     if not isinstance(data, Mapping):
         where = f"{prefix}: " if prefix else ""
-        raise InputError(f"{where}must be a mapping of keys to values, got {_shown(data)}")
+        raise InputError(f"{where}must be a mapping of keys to values, got {shown_value(data)}")
     try:
         return model.model_validate(data, strict=True)
     except ValidationError as error:
@@ -176,44 +174,4 @@ def _sentence(error: dict[str, Any], data: Any, prefix: str) -> str:
         elif not (i == len(location) - 1 and error["type"] in ("missing", "missing_key", "unknown_key")):
             continue  # the tag of a union, which is no key of the file
         parts.append(printable(shortened(str(part), _LONGEST_KEY)))
-    return f"{'.'.join(parts) or 'the configuration'}: {_message(error)}"
-
-
-def _message(error: dict[str, Any]) -> str:
-    kind, context, got = error["type"], error.get("ctx", {}), f", got {_shown(error.get('input'))}"
-    if kind == "missing":
-        return "is missing"
-    if kind in ("greater_than", "greater_than_equal", "less_than", "less_than_equal"):
-        words = {"greater_than": "greater than", "greater_than_equal": "at least", "less_than": "less than"}
-        return f"must be {words.get(kind, 'at most')} {next(iter(context.values())):g}{got}"
-    if kind in ("literal_error", "union_tag_invalid"):
-        allowed = context.get("expected") or context.get("expected_tags")
-        if kind == "union_tag_invalid":
-            return f"{str(context['discriminator']).strip(chr(39))} must be one of {allowed}, got {_shown(context['tag'])}"
-        return f"must be {allowed}{got}"
-    if kind == "union_tag_not_found":
-        return f"must be a mapping with the key {context['discriminator']}{got}"
-    if kind in ("model_type", "dict_type", "model_attributes_type"):
-        return f"must be a mapping of keys to values{got}"
-    if kind in ("float_type", "float_parsing", "finite_number"):
-        return f"must be a {'finite ' if kind == 'finite_number' else ''}number{got}"
-    if kind.startswith("int_"):
-        return f"must be a whole number{got}"
-    if kind.startswith("bool_"):
-        return f"must be true or false{got}"
-    if kind == "list_type":
-        return f"must be a list{got}"
-    if kind in ("string_type", "string_pattern_mismatch"):
-        return f"must be a word of letters, digits, - and _{got}" if "pattern" in context else f"must be text{got}"
-    if kind in ("too_short", "string_too_short"):
-        return "must not be empty"
-    if kind == "string_too_long":
-        return f"must be at most {context['max_length']} characters long{got}"
-    return str(error["msg"])
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, float) and not math.isfinite(value):
-        return {math.inf: ".inf", -math.inf: "-.inf"}.get(value, ".nan")
-    text = repr(value) if isinstance(value, str) else json.dumps(value, default=shown)
-    return text if len(text) <= 60 else text[:57] + "..."
+    return f"{'.'.join(parts) or 'the configuration'}: {message(error)}"

@@ -19,18 +19,17 @@ from dajko.study.config.ingredients import (
     InteriorPointConfig,
     ModelConfig,
     NoiseConfig,
-    NonNegative,
     ObservationsConfig,
     PathText,
-    PositiveWhole,
     SolverConfig,
     Strict,
     TimeConfig,
     TruthConfig,
 )
 from dajko.study.config.variation import EnsembleConfig, Values
+from dajko.validation import NonNegative, PositiveWhole
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 StudyName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=80)]
 

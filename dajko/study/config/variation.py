@@ -9,8 +9,11 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Discriminator, Field, FiniteFloat, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
-from dajko.study.config.ingredients import WHOLE, Positive, PositiveWhole, Strict
+from dajko.distribution import Distribution
+from dajko.ingredient import ByKind
+from dajko.study.config.ingredients import Strict
 from dajko.study.config.rounding import written
+from dajko.validation import WHOLE, Positive, PositiveWhole
 
 # More positions than this on one axis of a sweep are a slip.
 _MOST = 1_000_000
@@ -145,46 +148,11 @@ Values = Annotated[
 ]
 
 
-class NormalConfig(Strict):
-    """Normal distribution."""
-
-    mean: FiniteFloat | None = Field(None, description="By default the value that the study gives to the key.")
-    std: Positive
-
-
-class UniformConfig(Strict):
-    """Uniform distribution."""
-
-    low: FiniteFloat
-    high: FiniteFloat
-
-    @model_validator(mode="after")
-    def _ordered(self) -> UniformConfig:
-        if not self.low < self.high:
-            raise PydanticCustomError(
-                "uniform", "low must be less than high, got {a} and {b}", {"a": self.low, "b": self.high}
-            )
-        return self
-
-
-class DistributionConfig(Strict):
-    """Distribution that a member's parameter is drawn from: exactly one of the kinds."""
-
-    normal: NormalConfig | None = None
-    uniform: UniformConfig | None = None
-
-    @model_validator(mode="after")
-    def _one(self) -> DistributionConfig:
-        if (self.normal is None) == (self.uniform is None):
-            raise PydanticCustomError("distribution", "must have exactly one of the keys normal and uniform")
-        return self
-
-
 class EnsembleConfig(Strict):
     """Members: repetitions with other noise, and other draws of the perturbed keys."""
 
     members: PositiveWhole = 1
     seed: Annotated[int, Field(ge=0), WHOLE] = 0
-    perturbations: dict[str, DistributionConfig] = Field(
+    perturbations: dict[str, Annotated[Distribution, ByKind()]] = Field(
         default_factory=dict, description="Dotted numeric keys of the study, with the distribution that each is drawn from."
     )

@@ -16,7 +16,7 @@ def estimated_seconds(study: StudyConfig) -> float:
     """Rough cost of a cell, from measured costs of a cell, a step, and a node and an iteration."""
     nodes, steps = (study.grid.nx + 1) * (study.grid.nt + 1), study.time.count
     around = 150e-6 + 50e-6 * steps
-    if study.solver.name == "pd3o":
+    if study.solver.kind == "pd3o":
         # Some 16000 iterations a step at nx = 100, of 7 ns a node.
         return around + steps * 160.0 * study.grid.nx * nodes * 7e-9
     # Some 5 Newton iterations a step, and ten times that in the convex steps that an interaction takes; elimination goes

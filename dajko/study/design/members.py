@@ -11,14 +11,16 @@ import difflib
 import itertools
 import json
 import math
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
 
+from dajko.distribution import Distribution
 from dajko.errors import InputError
+from dajko.ingredient import Ingredient
 from dajko.study.config.rounding import written
 from dajko.study.config.study import NOT_SWEPT, StudyConfig
-from dajko.study.config.variation import DistributionConfig
 from dajko.study.design.plan import Group, Plan, Shape, choice_swept, is_choice, operator_labels, shape_key, value_at
 from dajko.study.design.sweep import Axis, dimension_name, section_of
 
@@ -113,8 +115,10 @@ def _check_choice(plan: Plan, key: str) -> None:
     above, _, last = key.rpartition(".")
 
     def defaults(study: StudyConfig) -> dict[str, Any]:
-        fields = type(value_at(study, above)).model_fields
-        return {name: field.get_default() for name, field in fields.items() if name != last}
+        chosen = value_at(study, above)
+        if isinstance(chosen, Ingredient):
+            return {field.name: field.default for field in fields(chosen)}  # type: ignore[arg-type]
+        return {name: field.get_default() for name, field in type(chosen).model_fields.items() if name != last}
 
     points = plan.sweep.distinct(section_of(key))[0].tolist()
     if any(defaults(plan.studies[point]) != defaults(plan.study) for point in points):
@@ -171,14 +175,14 @@ def _check_independent(keys: list[str], prefix: str) -> None:
             raise InputError(f"{prefix}.sweep.{key}: cannot be swept beside {other}, which holds it; put it in there")
 
 
-def _check_perturbation(study: StudyConfig, key: str, distribution: DistributionConfig, where: str) -> None:
+def _check_perturbation(study: StudyConfig, key: str, distribution: Distribution, where: str) -> None:
     _check_key(study, key, where)
     value = _lookup(study.model_dump(), key)
     if isinstance(value, bool) or not isinstance(value, int | float | None):
         raise InputError(f"{where}: only a number can be perturbed, got {value!r}")
     if section_of(key) in ("grid", "time", "observations"):
         raise InputError(f"{where}: decides about the grid, the times or the data of the store; sweep it instead")
-    if value is None and distribution.normal is not None and distribution.normal.mean is None:
+    if value is None and distribution.needs_value:
         raise InputError(f"{where}: needs a mean, because the study gives no value to {key}")
 
 

@@ -18,16 +18,16 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
+from dajko.distribution import Distribution
 from dajko.errors import InputError
+from dajko.ingredient import KIND
+from dajko.observation import labels
 from dajko.study.config.parse import parse
 from dajko.study.config.rounding import written
 from dajko.study.config.study import StudyConfig
-from dajko.study.config.variation import DistributionConfig
-from dajko.study.design.seeds import draw, generator, noise_key, perturbation_key
+from dajko.study.design.seeds import generator, noise_key, perturbation_key
 from dajko.study.design.sweep import Axis, Lazy, Sweep, section_of
 
-# Keys whose value decides which other keys a mapping has.
-_CHOICES = ("name", "kind", "form", "profile")
 # Checked sections that a plan keeps.
 _MOST_KEPT = 4096
 
@@ -41,6 +41,7 @@ class Shape(NamedTuple):
     tau: float
     steps: int
     operators: str  # as JSON
+    names: str  # of the measured numbers, as JSON: a store is read without its ingredients
 
     @property
     def written(self) -> Shape:
@@ -50,15 +51,8 @@ class Shape(NamedTuple):
     @property
     def labels(self) -> list[str]:
         """Names of the numbers that are measured."""
-        names: list[str] = []
-        for operator in json.loads(self.operators):
-            if isinstance(operator, str):
-                names.append(operator)
-            elif "sensors" in operator:
-                names += [f"sensor_{i}" for i in range(len(operator["sensors"]["positions"]))]
-            else:
-                names += [f"interval_mass_{i}" for i in range(len(operator["interval_masses"]["edges"]) - 1)]
-        return names
+        found: list[str] = json.loads(self.names)
+        return found
 
 
 @dataclass(frozen=True)
@@ -132,7 +126,7 @@ class Plan:
         """The perturbed values of a member at a point."""
         seed, study = self.study.ensemble.seed, self.studies[point]
         return {
-            key: draw(distribution, value_at(study, key), generator(seed, perturbation_key(key, member)))
+            key: distribution.draw(value_at(study, key), generator(seed, perturbation_key(key, member)))
             for key, distribution in sorted(self.study.ensemble.perturbations.items())
         }
 
@@ -147,7 +141,7 @@ class Plan:
         first, codes = self.sweep.distinct(section_of(key))
         distribution = self.study.ensemble.perturbations[key]
         values = [value_at(self.studies[point], key) for point in first.tolist()]
-        if distribution.normal is None or distribution.normal.mean is not None:
+        if not distribution.needs_value:
             values = [None] * len(values)  # which does not depend on what the study gives
         rows = {value: i for i, value in enumerate(dict.fromkeys(values))}
         draws = [_draws(self.study.ensemble.seed, key, distribution, value, self.members) for value in rows]
@@ -226,7 +220,7 @@ def value_at(study: StudyConfig, key: str) -> Any:
 def is_choice(study: StudyConfig, key: str) -> bool:
     """Whether a dotted key says which of several mappings, each with its own keys, stands there."""
     above, _, last = key.rpartition(".")
-    return bool(above) and last in _CHOICES and hasattr(value_at(study, above), last)
+    return bool(above) and last == KIND and hasattr(value_at(study, above), last)
 
 
 def choice_swept(plan: Plan, key: str) -> InputError:
@@ -243,8 +237,9 @@ def choice_swept(plan: Plan, key: str) -> InputError:
 
 def shape_key(study: StudyConfig) -> Shape:
     """What decides the shape and the coordinates of a point's results."""
-    operators = json.dumps([o if isinstance(o, str) else o.model_dump() for o in study.observations.operators])
-    return Shape(study.grid.left, study.grid.right, study.grid.nx, study.time.tau, study.time.count, operators)
+    grid, time, operators = study.grid, study.time, study.observations.operators
+    content = json.dumps([o.content() for o in operators])
+    return Shape(grid.left, grid.right, grid.nx, time.tau, time.count, content, json.dumps(labels(operators)))
 
 
 def group_name(number: int, shape: Shape) -> str:
@@ -267,12 +262,10 @@ def assign(content: dict[str, Any], key: str, value: Any) -> None:
 
 
 @lru_cache(maxsize=8)
-def _draws(
-    seed: int, key: str, distribution: DistributionConfig, configured: float | None, members: int
-) -> NDArray[np.float64]:
+def _draws(seed: int, key: str, distribution: Distribution, configured: float | None, members: int) -> NDArray[np.float64]:
     """The draws of all members, which take some 20 microseconds each."""
     sources = (generator(seed, perturbation_key(key, member)) for member in range(members))
-    return np.array([draw(distribution, configured, source) for source in sources])
+    return np.array([distribution.draw(configured, source) for source in sources])
 
 
 @lru_cache(maxsize=32)

@@ -6,8 +6,6 @@ import zlib
 
 import numpy as np
 
-from dajko.study.config.variation import DistributionConfig
-
 # What a random stream is for; the first word of a seed key.
 NOISE, PERTURBATION = 0, 1
 
@@ -25,13 +23,3 @@ def perturbation_key(key: str, member: int) -> tuple[int, int, int]:
 def generator(seed: int, key: tuple[int, ...]) -> np.random.Generator:
     """The stream of a seed key."""
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
-
-
-def draw(distribution: DistributionConfig, configured: float | None, source: np.random.Generator) -> float:
-    """One number of a distribution; ``configured`` is the mean where the distribution has none of its own."""
-    if distribution.normal is not None:
-        mean = configured if distribution.normal.mean is None else distribution.normal.mean
-        assert mean is not None
-        return float(source.normal(mean, distribution.normal.std))
-    assert distribution.uniform is not None
-    return float(source.uniform(distribution.uniform.low, distribution.uniform.high))

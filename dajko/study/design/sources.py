@@ -1,21 +1,24 @@
 """Which definitions of this package decide the numbers of a cell, and hashes of what they say.
 
-The definitions are those that can be reached, by name, from the functions that compute a cell. An entry of a table from
-words to classes is reached only by a cell whose configuration says the word, so that a new ingredient is new code to no cell
-that does without it. Comments, docstrings, annotations, imports and the files that definitions stand in decide nothing. In
-doubt a definition counts as used.
+The definitions are those that can be reached, by name, from the functions that compute a cell, and the classes of the
+ingredients that its configuration names. So a new ingredient is new code to no cell that does without it. Comments,
+docstrings, annotations, imports and the files that definitions stand in decide nothing. In doubt a definition counts as
+used.
 """
 
 from __future__ import annotations
 
 import ast
 import hashlib
+import importlib.util
 import json
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import lru_cache
+from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +36,14 @@ ROOTS = (
 
 # Decorators that hand nothing on to anybody but the definition's own users.
 _PRIVATE_DECORATORS = {"dataclass", "lru_cache"}
+# Modules that only check and name what is given.
+_CHECKING = {"ingredient", "validation"}
+# What a class has for people.
+_WORDS = {"label", "always_said", "in_words"}
 # Parts of the syntax that decide nothing.
 _MEANINGLESS = {"kind", "annotation", "returns", "type_comment"}
+# An ingredient of somebody else's.
+_FOREIGN = re.compile(r"^[\w.]+:\w+$")
 # What stands in a module beside its definitions, and all that a module defines.
 _BODY, _ALL = "", "*"
 
@@ -50,14 +59,11 @@ class Definition:
         Hash of its syntax.
     references : list of str
         Definitions that it names, as ``module:name``.
-    entries : dict from str to str
-        Of a table from words to classes: the class of each word. They are not among the references.
     """
 
     name: str
     meaning: str
     references: list[str]
-    entries: dict[str, str]
 
 
 class Sources:
@@ -73,39 +79,57 @@ class Sources:
 
     def __init__(self, package: Path = _PACKAGE, roots: Iterable[str] = ROOTS) -> None:
         self._roots = tuple(roots)
-        self._definitions = _known(package, self._roots)
-        self.words = frozenset(word for d in self._definitions.values() for word in d.entries)
+        self._definitions, self._kinds = _known(package, self._roots)
         self._codes: dict[frozenset[str], str] = {}
 
     def code(self, words: Iterable[str] = ()) -> str:
         """Hash of all that decides the numbers of a cell whose configuration says these words, 64 hexadecimal digits."""
-        said = self.words & frozenset(words)
+        said = self._said(words)
         if said not in self._codes:
             used = self._used(said)
             # How definitions hang together counts, too: two of them may have changed places.
-            lines = [
-                json.dumps([d.name, d.meaning, sorted(used[r].meaning for r in self._next(d, said))]) for d in used.values()
-            ]
+            lines = [json.dumps([d.name, d.meaning, sorted(used[r].meaning for r in d.references)]) for d in used.values()]
+            lines += [foreign_code(word) for word in said - self._kinds.keys()]
             self._codes[said] = hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
         return self._codes[said]
 
     def meanings(self, words: Iterable[str] = ()) -> dict[str, str]:
         """Hash of each definition that decides the numbers of such a cell, 16 digits, by its module and name."""
-        return {key: d.meaning[:16] for key, d in sorted(self._used(self.words & frozenset(words)).items())}
+        said = self._said(words)
+        foreign = {word: foreign_code(word) for word in said - self._kinds.keys()}
+        found = {key: d.meaning for key, d in self._used(said).items()} | foreign
+        return {key: meaning[:16] for key, meaning in sorted(found.items())}
+
+    def _said(self, words: Iterable[str]) -> frozenset[str]:
+        """The words that name an ingredient."""
+        return frozenset(word for word in words if word in self._kinds or _FOREIGN.match(word))
 
     def _used(self, said: frozenset[str]) -> dict[str, Definition]:
         found: dict[str, Definition] = {}
-        todo = list(self._roots)
+        todo = [*self._roots, *(key for word in said for key in self._kinds.get(word, ()))]
         while todo:
             key = todo.pop()
             if key not in found:
                 found[key] = self._definitions[key]
-                todo += self._next(found[key], said)
+                todo += found[key].references
         return found
 
-    @staticmethod
-    def _next(definition: Definition, said: frozenset[str]) -> list[str]:
-        return [*definition.references, *(key for word, key in definition.entries.items() if word in said)]
+
+@lru_cache(maxsize=64)
+def foreign_code(word: str) -> str:
+    """Hash of what stands for the code of an ingredient ``module:Class`` of somebody else's, 64 digits.
+
+    The file of its module, and the version of the distributions that have it.
+    """
+    module = word.partition(":")[0]
+    try:
+        spec = importlib.util.find_spec(module)
+        content = Path(spec.origin).read_bytes() if spec is not None and spec.origin is not None else b""
+    except (ImportError, OSError, ValueError):
+        content = b""
+    names = packages_distributions().get(module.partition(".")[0], [])
+    versions = " ".join(f"{name} {version(name)}" for name in sorted(set(names)))
+    return hashlib.sha256(f"{word} {versions} ".encode() + content).hexdigest()
 
 
 @lru_cache(maxsize=1)
@@ -114,8 +138,8 @@ def sources() -> Sources:
     return Sources()
 
 
-def _known(package: Path, roots: tuple[str, ...]) -> dict[str, Definition]:
-    """Definitions that can be reached with all words.
+def _known(package: Path, roots: tuple[str, ...]) -> tuple[dict[str, Definition], dict[str, list[str]]]:
+    """Definitions that can be reached with all ingredients, and the classes of each kind.
 
     Reading the syntax takes a second, so they are kept in the user's cache, by what is in the files.
     """
@@ -127,16 +151,19 @@ def _known(package: Path, roots: tuple[str, ...]) -> dict[str, Definition]:
     with suppress(OSError, ValueError, TypeError, KeyError):
         kept = json.loads(place.read_text(encoding="utf-8"))
         found = {key: Definition(**fields) for key, fields in kept["definitions"].items()}
-        if kept["digest"] == _digest(kept["definitions"]):
-            return found
-    found = _Package(files).reached(roots)
+        if kept["digest"] == _digest([kept["definitions"], kept["kinds"]]):
+            return found, kept["kinds"]
+    modules = _Package(files)
+    kinds = modules.kinds()
+    found = modules.reached([*roots, *(key for classes in kinds.values() for key in classes)])
     fields = {key: asdict(definition) for key, definition in found.items()}
     with suppress(OSError):  # a cache that cannot be written is none
         place.parent.mkdir(parents=True, exist_ok=True)
         temporary = place.with_suffix(f".{os.getpid()}")
-        temporary.write_text(json.dumps({"digest": _digest(fields), "definitions": fields}), encoding="utf-8")
+        content_text = json.dumps({"digest": _digest([fields, kinds]), "definitions": fields, "kinds": kinds})
+        temporary.write_text(content_text, encoding="utf-8")
         temporary.replace(place)
-    return found
+    return found, kinds
 
 
 def _digest(content: Any) -> str:
@@ -228,6 +255,20 @@ class _Package:
             self._read[name] = _Module(ast.parse(content), f"dajko.{name}".strip("."), path.endswith("__init__.py"))
         return self._read[name]
 
+    def kinds(self) -> dict[str, list[str]]:
+        """The classes of ingredients, ``class Name(Family, kind="word")``, by their words."""
+        found: dict[str, list[str]] = {}
+        for module, (_, content) in self._files.items():
+            if b"kind=" not in content:
+                continue
+            for statement in ast.parse(content).body:
+                if not isinstance(statement, ast.ClassDef):
+                    continue
+                for keyword in statement.keywords:
+                    if keyword.arg == "kind" and isinstance(keyword.value, ast.Constant):
+                        found.setdefault(str(keyword.value.value), []).append(f"{module}:{statement.name}")
+        return found
+
     def reached(self, roots: Iterable[str]) -> dict[str, Definition]:
         """All definitions that can be reached, whatever a configuration says."""
         found: dict[str, Definition] = {}
@@ -236,7 +277,7 @@ class _Package:
             key = todo.pop()
             if key not in found:
                 found[key] = self._definition(*key.split(":"))
-                todo += [*found[key].references, *found[key].entries.values()]
+                todo += found[key].references
         return found
 
     def _definition(self, module: str, name: str) -> Definition:
@@ -246,40 +287,17 @@ class _Package:
             references |= {f"{module}:{other}" for other in known.registered}
         if name == _ALL:
             everything = {f"{module}:{other}" for other in known.definitions}
-            return Definition(name, _digest(name), sorted(references | everything), {})
+            return Definition(name, _digest(name), sorted(references | everything))
         statements = known.definitions[name]
-        entries = self._table(module, statements)
-        if entries is not None:  # which words there are is part of the table of those who say them
-            return Definition(name, _digest(name), sorted(references), entries)
 
         def refer(target: str) -> str:
-            references.add(target)
+            if target.partition(":")[0] not in _CHECKING:
+                references.add(target)
             return target.partition(":")[2]
 
         reader = _Reader(lambda name: self._target(module, name), self._inside, refer)
         meaning = _digest([reader.meaning(statement) for statement in statements])
-        return Definition(name, meaning, sorted(references - {f"{module}:{name}"}), {})
-
-    def _table(self, module: str, statements: list[ast.stmt]) -> dict[str, str] | None:
-        """The classes of this package by their words, if a definition is a table of such."""
-        match statements:
-            case [ast.Assign(value=ast.Dict() as table) | ast.AnnAssign(value=ast.Dict() as table)]:
-                pass
-            case _:
-                return None
-        found = {}
-        for key, value in zip(table.keys, table.values, strict=True):
-            target = self._target(module, value.id) if isinstance(value, ast.Name) else None
-            if isinstance(value, ast.Attribute) and isinstance(value.value, ast.Name):
-                target = self._inside(self._target(module, value.value.id), value.attr)
-            if not (isinstance(key, ast.Constant) and isinstance(key.value, str) and target and self._is_class(target)):
-                return None
-            found[key.value] = target
-        return found or None
-
-    def _is_class(self, target: str) -> bool:
-        module, _, name = target.partition(":")
-        return any(isinstance(s, ast.ClassDef) for s in self._module(module).definitions.get(name, []))
+        return Definition(name, meaning, sorted(references - {f"{module}:{name}"}))
 
     def _target(self, module: str, name: str) -> str | None:
         """What a name means in a module: ``module:name`` for a definition, ``module:*`` for a module of this package."""
@@ -339,6 +357,8 @@ class _Reader:
         fields = {name: v for name, v in ast.iter_fields(node) if v not in (None, []) and name not in left_out}
         if isinstance(node, ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node, clean=False) is not None:
             fields["body"] = node.body[1:]
+        if isinstance(node, ast.ClassDef):
+            fields["body"] = [child for child in fields.get("body", []) if not _for_people(child)]
         return [type(node).__name__, *([name, self.meaning(value)] for name, value in fields.items())]
 
     def _named(self, node: ast.AST) -> str | None:
@@ -349,3 +369,11 @@ class _Reader:
             case ast.Attribute(value=value, attr=name):
                 return self._inside(self._named(value), name)
         return None
+
+
+def _for_people(statement: ast.stmt) -> bool:
+    """Whether a statement of a class is about how it is called."""
+    match statement:
+        case ast.AnnAssign(target=ast.Name(id=name)) | ast.FunctionDef(name=name):
+            return name in _WORDS
+    return False

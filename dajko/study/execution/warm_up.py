@@ -11,10 +11,12 @@ import numpy as np
 from distributed import Client
 
 from dajko._numba import cache_directory
-from dajko.energy import Energy, Entropy, PorousMedium
+from dajko.data.data_term import DataTerm
+from dajko.energy.energy import Energy
+from dajko.energy.internal.entropy import Entropy
+from dajko.energy.internal.porous_medium import PorousMedium
 from dajko.flow import Flow, trajectories
 from dajko.grid import Grid
-from dajko.observation import DataTerm
 from dajko.solvers import PD3O, InteriorPoint
 from dajko.study.execution.workers import Attendance
 

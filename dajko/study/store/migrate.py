@@ -6,15 +6,20 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import zarr
+from pydantic import TypeAdapter
 
 from dajko.errors import InputError
+from dajko.ingredient import ByKind
+from dajko.observation import Observation, labels
+from dajko.spelling import key_today, respelled, respelled_text
 from dajko.study.config.study import SCHEMA_VERSION, StudyConfig
 from dajko.study.design.identity import id_text
 from dajko.study.design.members import make_plan
+from dajko.study.design.sweep import dimension_name
 from dajko.study.store.cells import CellStore, cells_path, check_version, read_attributes
 from dajko.study.store.checksums import repair
 from dajko.study.store.condition import condition
@@ -26,6 +31,8 @@ from dajko.study.store.locks import alone
 from dajko.study.store.prepare import forget, place_aside
 from dajko.study.store.records import write_spare
 from dajko.study.store.variables import ALL_VARIABLES, CELLS, CHECKSUM, ID, NEW
+
+_OBSERVATION: TypeAdapter[Observation] = TypeAdapter(Annotated[Observation, ByKind()])
 
 
 def migrate_study(directory: Path) -> tuple[int, int, bool]:
@@ -94,7 +101,7 @@ def _from_1(source: Path, target: Path) -> None:
     old = zarr.open_group(SoundStore(source, read_only=True), mode="r", zarr_format=3)
     attributes = dict(old.attrs)
     try:
-        study = StudyConfig.model_validate_json(str(attributes["configuration"]))
+        study = StudyConfig.model_validate_json(respelled_text(str(attributes["configuration"])))
     except ValueError:
         raise InputError(f"{source}: its configuration is none that this dajko understands") from None
     plan = make_plan(str(attributes["study"]), study)
@@ -136,4 +143,32 @@ def _name_failures(store: CellStore) -> None:
     record(store.path.parent, named)
 
 
-MIGRATIONS: dict[int, Callable[[Path, Path], None]] = {1: _from_1, 2: _from_2}
+def _from_3(source: Path, target: Path) -> None:
+    """Version 4 names every ingredient by ``kind``; cells keep their numbers, and a run computes them anew."""
+    shutil.copytree(source, target, copy_function=link)
+    attributes = dict(zarr.open_group(target, mode="r", zarr_format=3, use_consolidated=False).attrs)
+    keys = json.loads(str(attributes["parameters"]))
+    names = json.loads(str(attributes["groups"]))
+    for name in names:
+        path = target / name if name else target
+        for key in keys:
+            if key_today(key) != key:
+                (path / dimension_name(key)).rename(path / dimension_name(key_today(key)))
+        group = zarr.open_group(path, mode="r+", zarr_format=3, use_consolidated=False)
+        shape = json.loads(str(group.attrs["shape"]))
+        given = [_OBSERVATION.validate_python(one) for one in respelled(json.loads(shape[5]))]
+        operators = json.dumps([one.content() for one in given])
+        group.attrs["shape"] = json.dumps([*shape[:5], operators, json.dumps(labels(given))])
+    root = zarr.open_group(target, mode="r+", zarr_format=3, use_consolidated=False)
+    root.attrs.update(
+        {
+            "schema_version": 4,
+            "configuration": respelled_text(str(attributes["configuration"])),
+            "settings": respelled_text(str(attributes["settings"])),
+            "parameters": json.dumps([key_today(key) for key in keys]),
+        }
+    )
+    write_spare(target, names)
+
+
+MIGRATIONS: dict[int, Callable[[Path, Path], None]] = {1: _from_1, 2: _from_2, 3: _from_3}

@@ -1,17 +1,36 @@
-"""Check a plan before anything runs: what can be wrong with it depends on a few sections at a time, not on every cell."""
+"""Check a cell, or a whole plan, before anything runs.
+
+What can be wrong with a plan depends on a few sections at a time, not on every cell.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dajko.data.data_term import DataTerm
 from dajko.errors import InputError
-from dajko.study.config.ingredients import PD3OConfig
+from dajko.grid import Array, Grid
+from dajko.observation import Observation
+from dajko.problem.problem import Problem
+from dajko.solvers import PD3O
+from dajko.study.config.ingredients import ExactTruth, PD3OConfig, SolvedTruth, SolverConfig
+from dajko.study.config.study import StudyConfig
 from dajko.study.design.plan import Plan
 from dajko.study.design.sweep import section_of
-from dajko.study.twin.experiment import check
+from dajko.study.twin.experiment import (
+    build,
+    check_energy,
+    density_of,
+    energy_of,
+    exact_truth,
+    has_data,
+    model_of,
+    observations_of,
+    truth_grid,
+)
 
 # Cells that are checked, at most; more than these are a matter of minutes.
 _MOST_CHECKED = 10_000
@@ -20,6 +39,11 @@ _MOST_CHECKED = 10_000
 _TOGETHER = (("model", "grid", "time"), ("truth", "grid", "time", "observations"), ("solver",))
 # With step sizes that a user gives, these can.
 _STEPS = ("solver", "model", "grid", "time", "observations", "theta")
+
+# The densities of one member may take half a GB, of which a worker holds a few copies.
+_MOST_NUMBERS = 2**26
+# Products of a few numbers between this and its inverse are finite.
+_FAR_BELOW_OVERFLOW = 1e50
 
 
 def check_plan(plan: Plan) -> None:
@@ -87,3 +111,63 @@ def _spread(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
     if numbers.size <= _MOST_CHECKED:
         return numbers
     return numbers[np.linspace(0, numbers.size - 1, _MOST_CHECKED).astype(np.int64)]
+
+
+def check(study: StudyConfig, prefix: str) -> None:
+    """Check everything of a cell that can be checked without solving.
+
+    Raises
+    ------
+    InputError
+        If the densities, the energy or the sensors do not fit the grid, or given steps of the solver do not fit the
+        energy.
+    """
+    _check_size(study, prefix)
+    grid, energy, initial = model_of(study, prefix)
+    has_data(study, prefix)
+    observations = observations_of(study, grid, prefix)
+    if isinstance(study.truth, ExactTruth):
+        # To measure, kernels have to be loaded, which takes half a second.
+        if not _surely_finite(observations, exact_truth(study, study.truth, grid, prefix), grid):
+            build(study, prefix)
+    else:
+        own_grid, own_energy = truth_grid(study, study.truth), energy_of(study.truth.energy)
+        own_initial = density_of(study.truth.initial, own_grid, f"{prefix}.truth.initial")
+        check_energy(study.truth.energy, own_grid, f"{prefix}.truth.energy")
+        own_problem = Problem(own_initial, own_energy, own_grid, study.time.tau / study.truth.substeps)
+        _check_steps(study.truth.solver, own_problem, f"{prefix}.truth.solver")
+    numbers = np.zeros(sum(len(o.labels) for o in observations))
+    data = DataTerm(observations, numbers, study.theta).at_step(0) if observations else None
+    _check_steps(study.solver, Problem(initial, energy, grid, study.time.tau, data), f"{prefix}.solver")
+
+
+def _check_size(study: StudyConfig, prefix: str) -> None:
+    """Refuse what cannot fit into memory, such as a step of the wrong unit."""
+    grid, times = study.grid, study.time.count
+    levels, nodes = max(times, grid.nt) + 1, grid.nx + 1
+    if isinstance(study.truth, SolvedTruth):
+        levels = max(levels, times * study.truth.substeps + 1, (study.truth.nt or 0) + 1)
+        nodes = max(nodes, (study.truth.nx or 2 * grid.nx) + 1)
+    if levels * nodes > _MOST_NUMBERS:
+        raise InputError(
+            f"{prefix}: the densities of one member must be at most {_MOST_NUMBERS} numbers, got {nodes} nodes at {levels} "
+            "times; see grid.nx, grid.nt, time.tau"
+        )
+
+
+def _check_steps(config: SolverConfig, problem: Problem, where: str) -> None:
+    """Check the step sizes that a user gave, at the initial density; those that the solver chooses always fit."""
+    if not isinstance(config, PD3OConfig) or (config.primal_step is None and config.dual_step is None):
+        return
+    try:
+        PD3O(**config.model_dump(exclude={"kind"})).check_steps(problem)
+    except InputError as error:
+        raise InputError(f"{where}: {str(error).replace('solver.', '')}") from None
+
+
+def _surely_finite(observations: Sequence[Observation], densities: Array, grid: Grid) -> bool:
+    """Whether measurements of densities, and sizes of their signals, are far from being too large for floating point."""
+    with np.errstate(all="ignore"):
+        powers = np.stack([np.ones_like(grid.x), grid.x, grid.x**2, *(f for o in observations for f in o.footprints(grid))])
+        size = np.abs(powers) @ (grid.wx * densities).T
+        return bool((size < _FAR_BELOW_OVERFLOW).all() and (size[0] > 1.0 / _FAR_BELOW_OVERFLOW).all())

@@ -6,12 +6,15 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from dajko.energy import Energy, Entropy, PorousMedium
+from dajko.energy.energy import Energy
+from dajko.energy.internal.entropy import Entropy
+from dajko.energy.internal.porous_medium import PorousMedium
 from dajko.grid import Array, Grid
-from dajko.observation import IntervalMasses, Sensors
-from dajko.profiles import MOST_OUTSIDE
+from dajko.observation.interval_masses import IntervalMasses
+from dajko.observation.sensors import Sensors
+from dajko.profile import MOST_OUTSIDE, Profile
 from dajko.resolution import LEAST_RESOLUTION, MOST_ODD_EVEN, imbalance, odd_even, resolution
-from dajko.study.config.ingredients import InitialConfig, SolvedTruth
+from dajko.study.config.ingredients import SolvedTruth
 from dajko.study.config.study import StudyConfig
 from dajko.study.design.plan import Plan
 from dajko.study.twin.experiment import (
@@ -86,7 +89,7 @@ def _observations(study: StudyConfig) -> Iterator[tuple[str, str]]:
                 )
 
 
-def _start(key: str, config: InitialConfig, density: Array, grid: Grid) -> Iterator[tuple[str, str]]:
+def _start(key: str, profile: Profile, density: Array, grid: Grid) -> Iterator[tuple[str, str]]:
     """A density that a flow starts from."""
     width = float(resolution(density, grid))
     amplitude = max(float(odd_even(density, grid)), float(imbalance(density, grid)))
@@ -94,7 +97,7 @@ def _start(key: str, config: InitialConfig, density: Array, grid: Grid) -> Itera
         yield key, f"is {_widths(width)} wide (grid.nx is {grid.nx}), and will not spread as it should"
     elif amplitude > MOST_ODD_EVEN:
         yield key, f"differs by {_percent(amplitude)} between even and odd nodes (grid.nx is {grid.nx}), which will stay"
-    (share,) = shares_outside(config, grid, np.zeros(1))
+    (share,) = shares_outside(profile, grid, np.zeros(1))
     if share > MOST_OUTSIDE:
         yield key, f"{_percent(share)} of its mass are outside the domain, and left out: see grid.left, grid.right"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -12,62 +12,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dajko import distance, profiles
-from dajko import energy as energies
-from dajko import interaction as interactions
+from dajko import distance
+from dajko.certify.optimality import OptimalityOverTime
+from dajko.data.data_term import DataTerm, measure
+from dajko.energy.energy import Energy
+from dajko.energy.potential.values import PotentialValues
 from dajko.errors import InputError
 from dajko.flow import Flow, Trajectory, trajectories, trajectory
 from dajko.grid import Array, Grid
-from dajko.observation import DataTerm, IntervalMasses, Observation, Sensors, as_observation, measure
-from dajko.optimality import OptimalityOverTime
+from dajko.observation import Observation
+from dajko.profile import Profile
+from dajko.profile.values import ProfileValues
 from dajko.resolution import check_spreads, odd_even, resolution
-from dajko.solvers import PD3O, InteriorPoint, Problem, Solver
+from dajko.solvers import PD3O, InteriorPoint, Solver
 from dajko.status import Status
-from dajko.study.config.ingredients import (
-    ArrayConfig,
-    EnergyConfig,
-    ExactTruth,
-    InitialConfig,
-    InteractionConfig,
-    IntervalMassesConfig,
-    MatrixConfig,
-    PD3OConfig,
-    PorousMediumConfig,
-    PotentialConfig,
-    ProfileConfig,
-    SensorsConfig,
-    SolvedTruth,
-    SolverConfig,
-    ValuesConfig,
-)
+from dajko.study.config.ingredients import EnergyConfig, ExactTruth, PD3OConfig, SolvedTruth, SolverConfig
 from dajko.study.config.study import StudyConfig
 
-_PROFILES: dict[str, Callable[..., profiles.Profile]] = {
-    "barenblatt": profiles.Barenblatt,
-    "gaussian": profiles.Gaussian,
-    "gaussian_mixture": profiles.GaussianMixture,
-    "heat": profiles.Heat,
-    "ornstein_uhlenbeck": profiles.OrnsteinUhlenbeck,
-}
-
-_POTENTIALS: dict[str, Callable[..., Callable[[Array], Array]]] = {
-    "quadratic": energies.Quadratic,
-    "double_well": energies.DoubleWell,
-    "linear": energies.Linear,
-}
-
-_INTERACTIONS: dict[str, Callable[..., interactions.NamedKernel]] = {
-    "logarithmic": interactions.Logarithmic,
-    "quadratic_attraction": interactions.QuadraticAttraction,
-    "power_law": interactions.PowerLaw,
-    "gaussian_kernel": interactions.GaussianKernel,
-    "morse": interactions.Morse,
-}
-
-# The densities of one member may take half a GB, of which a worker holds a few copies; its interaction may take 2 GB, once.
-_MOST_NUMBERS, _MOST_INTERACTIONS = 2**26, 2**28
-# Products of a few numbers between this and its inverse are finite.
-_FAR_BELOW_OVERFLOW = 1e50
+# The interaction of a member may take 2 GB, once on each worker.
+_MOST_INTERACTIONS = 2**28
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +38,7 @@ class Experiment:
     """A twin experiment without its noise: what is true, what is measured, what the model believes."""
 
     grid: Grid
-    energy: energies.Energy
+    energy: Energy
     initial: Array  # (nx + 1,)
     tau: float
     steps: int
@@ -123,8 +86,8 @@ def build(study: StudyConfig, prefix: str) -> Experiment:
     grid, energy, initial = model_of(study, prefix)
     content = study.model_dump_json(include={"truth", "grid", "time", "observations"})
     truth, data_exact, scale = _truth(_TruthRequest(content, study, prefix))
-    has_data = _has_data(study, prefix)
-    rms = np.sqrt(np.mean(scale[has_data] ** 2, axis=0))
+    known = has_data(study, prefix)
+    rms = np.sqrt(np.mean(scale[known] ** 2, axis=0))
     noise_std = study.noise.level * (rms if study.noise.relative else np.ones_like(rms))
     return Experiment(
         grid=grid,
@@ -133,7 +96,7 @@ def build(study: StudyConfig, prefix: str) -> Experiment:
         tau=study.time.tau,
         steps=study.time.count,
         observations=observations_of(study, grid, prefix),
-        has_data=has_data,
+        has_data=known,
         theta=study.theta,
         solver=_solver(study.solver),
         truth=truth,
@@ -144,59 +107,7 @@ def build(study: StudyConfig, prefix: str) -> Experiment:
     )
 
 
-def check(study: StudyConfig, prefix: str) -> None:
-    """Check everything of a cell that can be checked without solving.
-
-    Raises
-    ------
-    InputError
-        If the densities, the energy or the sensors do not fit the grid, or given steps of the solver do not fit the
-        energy.
-    """
-    _check_size(study, prefix)
-    grid, energy, initial = model_of(study, prefix)
-    _has_data(study, prefix)
-    observations = observations_of(study, grid, prefix)
-    if isinstance(study.truth, ExactTruth):
-        # To measure, kernels have to be loaded, which takes half a second.
-        if not _surely_finite(observations, _exact_truth(study, study.truth, grid, prefix), grid):
-            build(study, prefix)
-    else:
-        own_grid, own_energy = truth_grid(study, study.truth), energy_of(study.truth.energy)
-        own_initial = density_of(study.truth.initial, own_grid, f"{prefix}.truth.initial")
-        _check_energy(study.truth.energy, own_grid, f"{prefix}.truth.energy")
-        own_problem = Problem(own_initial, own_energy, own_grid, study.time.tau / study.truth.substeps)
-        _check_steps(study.truth.solver, own_problem, f"{prefix}.truth.solver")
-    numbers = np.zeros(sum(len(o.labels) for o in observations))
-    data = DataTerm(observations, numbers, study.theta).at_step(0) if observations else None
-    _check_steps(study.solver, Problem(initial, energy, grid, study.time.tau, data), f"{prefix}.solver")
-
-
-def _check_size(study: StudyConfig, prefix: str) -> None:
-    """Refuse what cannot fit into memory, such as a step of the wrong unit."""
-    grid, times = study.grid, study.time.count
-    levels, nodes = max(times, grid.nt) + 1, grid.nx + 1
-    if isinstance(study.truth, SolvedTruth):
-        levels = max(levels, times * study.truth.substeps + 1, (study.truth.nt or 0) + 1)
-        nodes = max(nodes, (study.truth.nx or 2 * grid.nx) + 1)
-    if levels * nodes > _MOST_NUMBERS:
-        raise InputError(
-            f"{prefix}: the densities of one member must be at most {_MOST_NUMBERS} numbers, got {nodes} nodes at {levels} "
-            "times; see grid.nx, grid.nt, time.tau"
-        )
-
-
-def _check_steps(config: SolverConfig, problem: Problem, where: str) -> None:
-    """Check the step sizes that a user gave, at the initial density; those that the solver chooses always fit."""
-    if not isinstance(config, PD3OConfig) or (config.primal_step is None and config.dual_step is None):
-        return
-    try:
-        PD3O(**config.model_dump(exclude={"name"})).check_steps(problem)
-    except InputError as error:
-        raise InputError(f"{where}: {str(error).replace('solver.', '')}") from None
-
-
-def model_of(study: StudyConfig, prefix: str) -> tuple[Grid, energies.Energy, Array]:
+def model_of(study: StudyConfig, prefix: str) -> tuple[Grid, Energy, Array]:
     """Grid, energy and initial density of what daJKO believes.
 
     Raises
@@ -205,15 +116,15 @@ def model_of(study: StudyConfig, prefix: str) -> tuple[Grid, energies.Energy, Ar
         If energy and density do not fit the grid.
     """
     grid, energy = grid_of(study), energy_of(study.model.energy)
-    _check_energy(study.model.energy, grid, f"{prefix}.model.energy")
+    check_energy(study.model.energy, grid, f"{prefix}.model.energy")
     initial = density_of(study.model.initial, grid, f"{prefix}.model.initial")
     if study.model.mass is not None:
         initial = initial * (study.model.mass / float(grid.integrate(initial)))
     return grid, energy, initial
 
 
-def _check_energy(config: EnergyConfig, grid: Grid, where: str) -> None:
-    if isinstance(config.potential, ArrayConfig):
+def check_energy(config: EnergyConfig, grid: Grid, where: str) -> None:
+    if isinstance(config.potential, PotentialValues):
         _check_length(config.potential.values, grid, f"{where}.potential")
     if config.interaction is not None and (grid.nx + 1) ** 2 > _MOST_INTERACTIONS:
         raise InputError(
@@ -228,14 +139,14 @@ def _check_energy(config: EnergyConfig, grid: Grid, where: str) -> None:
             raise InputError(f"{where}.{part}: {error}") from None
 
 
-def _check_length(values: list[float], grid: Grid, where: str) -> None:
+def _check_length(values: Sequence[float], grid: Grid, where: str) -> None:
     if len(values) != grid.nx + 1:
         raise InputError(
             f"{where}.values: must be {grid.nx + 1} numbers, one for each node of the grid (nx + 1), got {len(values)}"
         )
 
 
-def _has_data(study: StudyConfig, prefix: str) -> NDArray[np.bool_]:
+def has_data(study: StudyConfig, prefix: str) -> NDArray[np.bool_]:
     """Which times have data, shape ``(steps + 1,)``; step n leads to time n tau, so the initial time has none."""
     steps, first, every = study.time.count, study.observations.first, study.observations.every
     if first > steps:
@@ -332,7 +243,7 @@ def _truth(request: _TruthRequest) -> tuple[Array, Array, Array]:
     grid, steps, tau = grid_of(study), study.time.count, study.time.tau
     if isinstance(study.truth, ExactTruth):
         own_grid = grid
-        densities = _exact_truth(study, study.truth, grid, prefix)
+        densities = exact_truth(study, study.truth, grid, prefix)
     else:
         own_grid = truth_grid(study, study.truth)
         density = density_of(study.truth.initial, own_grid, f"{prefix}.truth.initial")
@@ -358,11 +269,10 @@ def _truth(request: _TruthRequest) -> tuple[Array, Array, Array]:
     return densities, exact, scale
 
 
-def _exact_truth(study: StudyConfig, truth: ExactTruth, grid: Grid, prefix: str) -> Array:
+def exact_truth(study: StudyConfig, truth: ExactTruth, grid: Grid, prefix: str) -> Array:
     """A truth in closed form at all times, shape ``(steps + 1, nx + 1)``."""
     where, tau = f"{prefix}.truth.solution", study.time.tau
-    profile = _profile(truth.solution, where)
-    densities = np.array([_evaluated(profile, grid, n * tau, where) for n in range(study.time.count + 1)])
+    densities = np.array([_evaluated(truth.solution, grid, n * tau, where) for n in range(study.time.count + 1)])
     for density in densities:
         grid.check_density(density, f"{where}: the density")
     return densities
@@ -374,20 +284,9 @@ def _truth_outside(study: StudyConfig, grid: Grid) -> Array:
     return shares_outside(study.truth.solution, grid, times) if isinstance(study.truth, ExactTruth) else np.zeros_like(times)
 
 
-def shares_outside(config: InitialConfig, grid: Grid, times: Array) -> Array:
-    """The part of the mass of a density that lies outside the domain at some times; none of values at the nodes."""
-    if isinstance(config, ValuesConfig):
-        return np.zeros_like(times)
-    profile = _profile(config, "")
-    return np.array([profiles.share_outside(profile, grid.left, grid.right, t) for t in times.tolist()])
-
-
-def _surely_finite(observations: Sequence[Observation], densities: Array, grid: Grid) -> bool:
-    """Whether measurements of densities, and sizes of their signals, are far from being too large for floating point."""
-    with np.errstate(all="ignore"):
-        powers = np.stack([np.ones_like(grid.x), grid.x, grid.x**2, *(f for o in observations for f in o.footprints(grid))])
-        size = np.abs(powers) @ (grid.wx * densities).T
-        return bool((size < _FAR_BELOW_OVERFLOW).all() and (size[0] > 1.0 / _FAR_BELOW_OVERFLOW).all())
+def shares_outside(profile: Profile, grid: Grid, times: Array) -> Array:
+    """The part of the mass of a density that lies outside the domain at some times."""
+    return np.array([profile.share_outside(grid.left, grid.right, t) for t in times.tolist()])
 
 
 def truth_grid(study: StudyConfig, truth: SolvedTruth) -> Grid:
@@ -405,45 +304,16 @@ def grid_of(study: StudyConfig) -> Grid:
 
 
 def _solver(config: SolverConfig) -> Solver:
-    options = config.model_dump(exclude={"name"})
+    options = config.model_dump(exclude={"kind"})
     return PD3O(**options) if isinstance(config, PD3OConfig) else InteriorPoint(**options)
 
 
-def energy_of(config: EnergyConfig) -> energies.Energy:
+def energy_of(config: EnergyConfig) -> Energy:
     """An energy as the object that it describes."""
-    internal: energies.InternalEnergy | None = None
-    if config.internal is not None:
-        if isinstance(config.internal, PorousMediumConfig):
-            internal = energies.PorousMedium(config.internal.m)
-        else:
-            internal = energies.Entropy()
-    return energies.Energy(
-        internal,
-        None if config.potential is None else _potential(config.potential),
-        None if config.interaction is None else _interaction(config.interaction),
-    )
+    return Energy(config.internal, config.potential, config.interaction)
 
 
-def _potential(config: PotentialConfig) -> energies.Potential:
-    if isinstance(config, ArrayConfig):
-        return np.array(config.values)
-    return _POTENTIALS[config.form](**config.model_dump(exclude={"form"}))
-
-
-def _interaction(config: InteractionConfig) -> interactions.Interaction:
-    if isinstance(config, MatrixConfig):
-        return config.values
-    return _INTERACTIONS[config.form](**config.model_dump(exclude={"form"}))
-
-
-def _profile(config: ProfileConfig, where: str) -> profiles.Profile:
-    try:
-        return _PROFILES[config.profile](**config.model_dump(exclude={"profile"}))
-    except InputError as error:
-        raise InputError(f"{where}: {error}") from None
-
-
-def density_of(config: InitialConfig, grid: Grid, where: str) -> Array:
+def density_of(profile: Profile, grid: Grid, where: str) -> Array:
     """A density at the nodes of a grid.
 
     Raises
@@ -451,16 +321,14 @@ def density_of(config: InitialConfig, grid: Grid, where: str) -> Array:
     InputError
         If it does not fit the grid.
     """
-    if isinstance(config, ValuesConfig):
-        _check_length(config.values, grid, where)
-        density = grid.check_density(config.values, f"{where}: the density")
-    else:
-        density = grid.check_density(_evaluated(_profile(config, where), grid, 0.0, where), f"{where}: the density")
+    if isinstance(profile, ProfileValues):
+        _check_length(profile.values, grid, where)
+    density = grid.check_density(_evaluated(profile, grid, 0.0, where), f"{where}: the density")
     check_spreads(density, grid, f"{where}: the density")
     return density
 
 
-def _evaluated(profile: profiles.Profile, grid: Grid, t: float, where: str) -> Array:
+def _evaluated(profile: Profile, grid: Grid, t: float, where: str) -> Array:
     """The density of a profile at the nodes."""
     try:
         with np.errstate(all="ignore"):  # whether it is finite is checked by those who use it
@@ -477,16 +345,9 @@ def observations_of(study: StudyConfig, grid: Grid, prefix: str) -> tuple[Observ
     InputError
         If one does not fit the grid.
     """
-    found: list[Observation] = []
-    for i, operator in enumerate(study.observations.operators):
+    for i, observation in enumerate(study.observations.operators):
         try:
-            if isinstance(operator, SensorsConfig):
-                found.append(Sensors(**operator.sensors.model_dump()))
-            elif isinstance(operator, IntervalMassesConfig):
-                found.append(IntervalMasses(**operator.interval_masses.model_dump()))
-            else:
-                found.append(as_observation(operator))
-            found[-1].footprints(grid)
+            observation.footprints(grid)
         except InputError as error:
             raise InputError(f"{prefix}.observations.operators.{i}: {error}") from None
-    return tuple(found)
+    return tuple(study.observations.operators)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from dajko import distance
-from dajko.energy import Energy, PorousMedium
+from dajko.data.data_term import DataTerm
+from dajko.energy.energy import Energy
+from dajko.energy.internal.porous_medium import PorousMedium
 from dajko.flow import jko_step
 from dajko.grid import Array, Grid
-from dajko.observation import DataTerm
-from dajko.profiles import Barenblatt
+from dajko.profile.barenblatt import Barenblatt
 from dajko.solvers import PD3O, InteriorPoint, Path, Problem
 from dajko.solvers.constraints import operator_norm, zero_dual
 from dajko.solvers.pd3o import lipschitz_bounds
@@ -183,7 +184,7 @@ def positivity(stores: Stores) -> Finding:
         for flow in stores.flows(name):
             lowest.append(float(flow.density.min()))
             change = float(np.abs(flow["mass"] / flow["mass"][0] - 1).max())
-            drift[flow.config.solver.name] = max(drift[flow.config.solver.name], change)
+            drift[flow.config.solver.kind] = max(drift[flow.config.solver.kind], change)
     return Finding(
         title="Positivity and mass",
         place="Section 1, contributions; (4.11), (4.14)",

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from dajko.data.data_term import measure
 from dajko.grid import Array
-from dajko.observation import measure
+from dajko.observation.variance import Variance
 from reproductions.data_driven_gradient_flows import figures
 from reproductions.data_driven_gradient_flows.finding import Finding, Picture, Table, Verdict
 from reproductions.data_driven_gradient_flows.stores import Flow, Stores
@@ -135,7 +136,7 @@ def gram(flow: Flow, density: Array) -> float:
     """Square of the Lipschitz constant of B at a density: largest eigenvalue of ``int u dx(dB_i/du) dx(dB_j/du)``."""
     grid, mass = flow.grid, float(flow.grid.integrate(density))
     slopes = [np.ones_like(grid.x)]
-    if "variance" in flow.config.observations.operators:
+    if any(isinstance(o, Variance) for o in flow.config.observations.operators):
         first = float(measure(["expectation"], density[None], grid)[0, 0])
         slopes.append(2 * (grid.x - first) - 2 * first * (1 - mass))
     matrix = [[float(grid.integrate(density * a * b)) for a in slopes] for b in slopes]

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dajko.data.data_term import DataTerm
 from dajko.grid import Array
-from dajko.observation import DataTerm
-from dajko.profiles import Barenblatt
+from dajko.profile.barenblatt import Barenblatt
 from dajko.solvers import PD3O, Problem
-from dajko.solvers.pd3o import Steps, lipschitz_bounds
+from dajko.solvers.pd3o import lipschitz_bounds
+from dajko.solvers.splitting import Steps
 from dajko.status import Status
 from reproductions.data_driven_gradient_flows import figures
 from reproductions.data_driven_gradient_flows.finding import Finding, Picture, Table, Verdict

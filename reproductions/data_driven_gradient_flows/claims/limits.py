@@ -6,8 +6,8 @@ import numpy as np
 from scipy.integrate import solve_ivp
 
 from dajko import distance, euclidean
+from dajko.data.data_term import measure
 from dajko.grid import Array
-from dajko.observation import measure
 from reproductions.data_driven_gradient_flows import figures
 from reproductions.data_driven_gradient_flows.finding import Finding, Picture, Table, Verdict
 from reproductions.data_driven_gradient_flows.stores import Flow, Stores

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from dajko.certify.optimality import first_order, optimality
 from dajko.distance import kantorovich_potential
-from dajko.optimality import first_order, optimality
 from dajko.report.optimality import first_order_figure
 from dajko.solvers import PD3O, InteriorPoint, Problem, Step
 from reproductions.data_driven_gradient_flows.finding import Finding, Picture, Table, Verdict

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from dajko.grid import Array
-from dajko.profiles import Barenblatt
+from dajko.profile.barenblatt import Barenblatt
 from reproductions.data_driven_gradient_flows import figures
 from reproductions.data_driven_gradient_flows.finding import Finding, Picture, Table, Verdict
 from reproductions.data_driven_gradient_flows.stores import Stores

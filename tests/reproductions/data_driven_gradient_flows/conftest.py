@@ -38,7 +38,7 @@ def quickened(study):
     """The study with the tolerance of Algorithm 1 at which a step takes a few hundred iterations."""
 
     def loose(solver):
-        return {**solver, "tol": 1e-3, "constraint_tolerance": 1e-3} if solver["name"] == "pd3o" else solver
+        return {**solver, "tol": 1e-3, "constraint_tolerance": 1e-3} if solver["kind"] == "pd3o" else solver
 
     content = study.model_dump()
     content["solver"] = loose(content["solver"])

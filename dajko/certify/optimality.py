@@ -22,10 +22,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dajko.duality import DualBound, dual_bound, feasible_path, final_potential, potential_of, slack, velocity
-from dajko.energy import internal_slope
+from dajko.certify.duality import DualBound, dual_bound, feasible_path, final_potential, potential_of, slack, velocity
+from dajko.energy.kernels import internal_slope
 from dajko.grid import Array
-from dajko.solvers.problem import Path, Problem, Step
+from dajko.problem.problem import Path, Problem, Step
 from dajko.status import Status
 
 
@@ -36,8 +36,8 @@ class Optimality:
     Attributes
     ----------
     gap : float
-        Duality gap divided by tau: the objective of :func:`dajko.duality.feasible_path`, over tau, is at most this much
-        above the least one. Not negative, up to rounding.
+        Duality gap divided by tau: the objective of :func:`.feasible_path`, over tau, is at most this much above the least
+        one. Not negative, up to rounding.
     certified : bool
         Whether ``gap`` bounds the distance to the minimum of the step itself. Where the step is not convex it is that of the
         convex step that majorises it at the new density.
@@ -144,7 +144,7 @@ def of_path(problem: Problem, path: Path, potential: Array | None = None) -> Opt
     ----------
     problem : Problem
     path : Path
-        Feasible or not; the gap is that of the nearby path of :func:`dajko.duality.feasible_path`.
+        Feasible or not; the gap is that of the nearby path of :func:`dajko.certify.duality.feasible_path`.
     potential : array of shape (nt, nx + 1), optional
         Multiplier of the continuity equation, see :attr:`dajko.solvers.Step.potential`; made from the path by default.
     """

@@ -1,8 +1,8 @@
 r"""Whether a step may be called converged: a stopping rule says what an iteration changes, not what is wrong.
 
 A certified step has the mass of the old density, to 10^-8, nothing negative, and passes two tests in the problem without
-units (:mod:`dajko.solvers.dimensionless`). With an admissible potential phi (:mod:`dajko.duality`), whose dual objective
-D(phi) is a lower bound on all objectives, and the residual r of the continuity equation,
+units. With an admissible potential phi (:mod:`.duality`), whose dual objective D(phi) is a lower bound on all objectives,
+and the residual r of the continuity equation,
 
 - the *gap* ``J(rho, m) + <phi, r> - D(phi)``, which is not negative, and 0 at a minimiser: the Lagrangian lies above its
   least value by this much;
@@ -24,10 +24,10 @@ from typing import NamedTuple
 import numpy as np
 
 # The module, not its names: it imports this package in its turn.
-from dajko import duality
-from dajko.energy import internal_slope
+from dajko.certify import duality
+from dajko.energy.kernels import internal_slope
 from dajko.grid import Array
-from dajko.solvers.problem import Path, Problem, Step
+from dajko.problem.problem import Path, Problem, Step
 from dajko.status import Status
 
 # Largest relative change of the mass, of all nodes, and of the even and the odd ones.

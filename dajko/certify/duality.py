@@ -1,7 +1,7 @@
 r"""How far a step can be from optimal: a lower bound on its objective from any potential, whoever computed it.
 
 *The dual problem.* With multipliers ``phi_k``, k = 1 ... K, of the continuity equation, their velocity ``v_k = dt / w_k
-(phi[j+1] - phi[j-1]) / (2 dx)``, 0 at the ends, the objective of :mod:`dajko.solvers.problem` is at least
+(phi[j+1] - phi[j-1]) / (2 dx)``, 0 at the ends, the objective of :mod:`dajko.problem.problem` is at least
 
     D(phi) = - <phi_1, rho_0> + inf_u (tau E(u) - <q, u>),          q = w_K v_K^2 / 2 - phi_K,
 
@@ -27,11 +27,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from dajko._numba import kernel
-from dajko.energy import NO_INTERNAL_ENERGY, internal_conjugate, internal_slope
+from dajko.data.operator import at_fixed_mass
+from dajko.energy.internal import NO_INTERNAL_ENERGY
+from dajko.energy.kernels import internal_conjugate, internal_slope
 from dajko.grid import Array, Grid
-from dajko.observation import at_fixed_mass
-from dajko.solvers.majorize import is_convex
-from dajko.solvers.problem import Path, Problem
+from dajko.problem.problem import Path, Problem
 
 # Newton steps of the bound; it holds however many are taken.
 _MOST_STEPS = 60
@@ -212,7 +212,7 @@ def dual_bound(problem: Problem, path: Path, potential: Array | None = None) -> 
     if most > -np.inf:
         z, most = tangent.largest(best, z)
         most -= value
-    certified = is_convex(problem) and float(tangent.square @ z[2:]) <= 0.0
+    certified = problem.interaction_is_convex and float(tangent.square @ z[2:]) <= 0.0
     return DualBound(problem.tau * most, z[2:], tangent.potential + z[2:] @ tangent.rows, certified, admissible)
 
 

@@ -1,17 +1,14 @@
-"""Interaction kernels W of (1.6), and what they become on a grid.
+"""What an interaction W of (1.6) becomes on a grid.
 
 Pietschmann and Schlottbom, (1.6), (4.1), (4.16). The interaction energy of a density and its first variation, the mean
 field, are::
 
     F(u) = 1/2 sum_ij wx_i wx_j W_ij u_i u_j,        (W * u)_i = sum_j wx_j W_ij u_j,        W_ij = W(x_i, x_j)
-
-Where ``W`` increases with the distance, mass attracts mass; a positive ``strength`` means attraction in all kernels here.
 """
 
 from __future__ import annotations
 
 import inspect
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -21,7 +18,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from dajko._numba import kernel
-from dajko.checks import array, called, set_numbers
+from dajko.checks import array, called
+from dajko.energy.interaction import Interaction
+from dajko.energy.interaction.values import InteractionValues
 from dajko.errors import InputError
 from dajko.grid import Array, Grid
 from dajko.quadrature import product
@@ -29,173 +28,10 @@ from dajko.quadrature import product
 # From this many nodes on, a convolution by FFT is faster than the sum (19 against 20 us at 401 nodes, 24 against 60 at 801).
 FFT_NODES = 400
 
+# Eigenvalues below this share of the largest are rounding.
+ROUNDING = 1e-12
 # An interaction that is less symmetric than this, relative to its largest value, is taken for a mistake.
 _MOST_ASYMMETRY = 1e-9
-
-
-# --- named kernels --------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Logarithmic:
-    """Chemotaxis in one dimension, ``W(r) = chi / pi log |r|``: (5.9) in the convention of (1.6), d = 1.
-
-    At 0 it is the average over two cells, ``chi / pi (log dx - 1)``, as the paper regularises it (section 5.2, after
-    Carrillo, Craig, Wang and Wei 2022).
-
-    Parameters
-    ----------
-    chi : float
-        Sensitivity; positive values attract. Above the mass ``2 pi / chi`` solutions with linear diffusion blow up.
-    core : float
-        With a positive length, ``log sqrt(r^2 + core^2)`` takes the place of ``log |r|``, so that the force is bounded
-        whatever the grid. A core that the grid does not resolve changes nothing at 0: there the logarithm is never less than
-        ``log dx - 1``.
-    """
-
-    chi: float
-    core: float = 0.0
-
-    def __post_init__(self) -> None:
-        set_numbers(self, "a logarithmic kernel", "chi")
-        set_numbers(self, "a logarithmic kernel", "core", least=0.0)
-
-    def __call__(self, r: ArrayLike) -> Array:
-        with np.errstate(divide="ignore"):
-            return np.asarray(self.chi / math.pi * np.log(np.hypot(array("r", r), self.core)))
-
-    def at_zero(self, dx: float) -> float:
-        """The value at 0, or the average over the two cells around it."""
-        average = math.log(dx) - 1.0
-        return self.chi / math.pi * (max(math.log(self.core), average) if self.core > 0.0 else average)
-
-
-@dataclass(frozen=True)
-class QuadraticAttraction:
-    """``W(r) = strength r^2 / 2``: for densities of mass M, the potential ``strength M (x - mean)^2 / 2``."""
-
-    strength: float = 1.0
-
-    def __post_init__(self) -> None:
-        set_numbers(self, "a quadratic attraction", "strength")
-
-    def __call__(self, r: ArrayLike) -> Array:
-        return np.asarray(0.5 * self.strength * array("r", r) ** 2)
-
-    def at_zero(self, dx: float) -> float:
-        """The value at 0."""
-        return 0.0
-
-
-@dataclass(frozen=True)
-class PowerLaw:
-    """Attractive-repulsive power law, ``W(r) = strength (|r|^a / a - |r|^b / b)``, with ``log |r|`` for ``|r|^0 / 0``.
-
-    Balague, Carrillo, Laurent and Raoul, *Dimensionality of local minimizers of the interaction energy* (2013). A power that
-    is not positive is singular at 0 and averaged over two cells there.
-
-    Parameters
-    ----------
-    attraction : float
-        Exponent a, greater than b.
-    repulsion : float or None
-        Exponent b, greater than -1; with None there is no repulsion.
-    strength : float
-    """
-
-    attraction: float = 2.0
-    repulsion: float | None = 1.0
-    strength: float = 1.0
-
-    def __post_init__(self) -> None:
-        set_numbers(self, "a power law", "strength")
-        set_numbers(self, "a power law", "attraction", above=-1.0)
-        if self.repulsion is not None:
-            set_numbers(self, "a power law", "repulsion", above=-1.0)
-            if not self.attraction > self.repulsion:
-                raise InputError(
-                    "attraction of a power law must be greater than its exponent repulsion, "
-                    f"got {self.attraction} and {self.repulsion}"
-                )
-
-    def __call__(self, r: ArrayLike) -> Array:
-        size = np.abs(array("r", r))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            repulsion = 0.0 if self.repulsion is None else _power(size, self.repulsion)
-            return np.asarray(self.strength * (_power(size, self.attraction) - repulsion))
-
-    def at_zero(self, dx: float) -> float:
-        """The value at 0, with averages over two cells for what is singular."""
-        repulsion = 0.0 if self.repulsion is None else _power_at_zero(dx, self.repulsion)
-        return self.strength * (_power_at_zero(dx, self.attraction) - repulsion)
-
-
-def _power(r: Array, exponent: float) -> Array:
-    return np.asarray(np.log(r) if exponent == 0.0 else r**exponent / exponent)
-
-
-def _power_at_zero(dx: float, exponent: float) -> float:
-    if exponent > 0.0:
-        return 0.0
-    return math.log(dx) - 1.0 if exponent == 0.0 else dx**exponent / (exponent * (exponent + 1.0))
-
-
-@dataclass(frozen=True)
-class GaussianKernel:
-    """``W(r) = -strength exp(-r^2 / (2 width^2))``: attraction of bounded range; a negative strength repels."""
-
-    strength: float = 1.0
-    width: float = 0.1
-
-    def __post_init__(self) -> None:
-        set_numbers(self, "a Gaussian kernel", "strength")
-        set_numbers(self, "a Gaussian kernel", "width", above=0.0)
-
-    def __call__(self, r: ArrayLike) -> Array:
-        return np.asarray(-self.strength * np.exp(-0.5 * (array("r", r) / self.width) ** 2))
-
-    def at_zero(self, dx: float) -> float:
-        """The value at 0."""
-        return -self.strength
-
-
-@dataclass(frozen=True)
-class Morse:
-    """``W(r) = -strength exp(-|r| / width) + repulsion exp(-|r| / repulsion_width)``.
-
-    D'Orsogna, Chuang, Bertozzi and Chayes, *Self-propelled particles with soft-core interactions* (2006).
-
-    Parameters
-    ----------
-    strength, width : float
-        Of the attraction; the width is greater than 0.
-    repulsion, repulsion_width : float
-        Of the repulsion.
-    """
-
-    strength: float = 1.0
-    width: float = 0.2
-    repulsion: float = 0.0
-    repulsion_width: float = 0.1
-
-    def __post_init__(self) -> None:
-        set_numbers(self, "a Morse kernel", "strength", "repulsion")
-        set_numbers(self, "a Morse kernel", "width", "repulsion_width", above=0.0)
-
-    def __call__(self, r: ArrayLike) -> Array:
-        size = np.abs(array("r", r))
-        attraction = self.strength * np.exp(-size / self.width)
-        return np.asarray(self.repulsion * np.exp(-size / self.repulsion_width) - attraction)
-
-    def at_zero(self, dx: float) -> float:
-        """The value at 0."""
-        return self.repulsion - self.strength
-
-
-NamedKernel = Logarithmic | QuadraticAttraction | PowerLaw | GaussianKernel | Morse
-
-
-# --- on a grid ------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False)
@@ -260,6 +96,12 @@ class GridInteraction:
         values, _ = self.eigen
         return float(max(abs(values[0]), abs(values[-1])))
 
+    @property
+    def is_convex(self) -> bool:
+        """Whether the interaction energy is convex on densities of one mass, up to rounding."""
+        values, _ = self.eigen
+        return bool(values[-1] >= -ROUNDING * self.norm)
+
     def mean_field(self, density: ArrayLike) -> Array:
         """``W * u`` of densities of shape ``(..., nx + 1)``, the same shape; by FFT where that is faster."""
         u = np.asarray(density, dtype=np.float64)
@@ -295,10 +137,10 @@ class GridInteraction:
         return self.grid.integrate(0.5 * u * self.mean_field(u))
 
 
-Interaction = NamedKernel | GridInteraction | Callable[..., ArrayLike] | ArrayLike
+InteractionLike = Interaction | GridInteraction | Callable[..., ArrayLike] | ArrayLike
 
 
-def checked_interaction(given: Interaction) -> Interaction:
+def checked_interaction(given: InteractionLike) -> InteractionLike:
     """An interaction as it was given, with a matrix as an array of floats.
 
     Raises
@@ -306,17 +148,17 @@ def checked_interaction(given: Interaction) -> Interaction:
     InputError
         If it is none on any grid.
     """
-    if isinstance(given, GridInteraction | NamedKernel) or callable(given):
+    if isinstance(given, GridInteraction) or callable(given):
         return given
     return _real_numbers(given)
 
 
-def interaction_on(given: Interaction, grid: Grid) -> GridInteraction:
+def interaction_on(given: InteractionLike, grid: Grid) -> GridInteraction:
     """An interaction on a grid.
 
     Parameters
     ----------
-    given : named kernel, matrix of shape (nx + 1, nx + 1), or function
+    given : Interaction, matrix of shape (nx + 1, nx + 1), or function
         A function of one argument is an even convolution kernel, called with an array of differences ``x - y``; a function
         of two is symmetric, called with arrays ``x`` and ``y`` that broadcast against each other.
     grid : Grid
@@ -330,7 +172,9 @@ def interaction_on(given: Interaction, grid: Grid) -> GridInteraction:
         if given.grid.x.shape != grid.x.shape or not np.array_equal(given.grid.x, grid.x):
             raise InputError("interaction has been evaluated on another grid")
         return given
-    if isinstance(given, NamedKernel):
+    if isinstance(given, InteractionValues):
+        return interaction_on(given.values, grid)
+    if isinstance(given, Interaction):
         return _of_kernel(given, grid)
     nodes = grid.nx + 1
     if not callable(given):
@@ -344,7 +188,7 @@ def interaction_on(given: Interaction, grid: Grid) -> GridInteraction:
 
 
 @lru_cache(maxsize=16)
-def _of_kernel(given: NamedKernel, grid: Grid) -> GridInteraction:
+def _of_kernel(given: Interaction, grid: Grid) -> GridInteraction:
     r = _differences(grid)
     values = np.empty_like(r)
     away = r != 0.0

@@ -20,10 +20,12 @@ from numpy.typing import ArrayLike
 
 from dajko._numba import kernel, sum_kernel
 from dajko.checks import instance, number
-from dajko.energy import Energy, internal, internal_slope
+from dajko.data.data_term import DataTerm
+from dajko.data.operator import Operator, add_gradient, observe, operator
+from dajko.energy.energy import Energy
+from dajko.energy.kernels import internal, internal_slope
+from dajko.energy.on_grid import GridInteraction, add_mean_field
 from dajko.grid import Array, Grid, checked_grid
-from dajko.interaction import GridInteraction, add_mean_field
-from dajko.observation import DataTerm, Operator, add_gradient, observe, operator
 from dajko.quadrature import weighted_product
 from dajko.status import Status
 
@@ -152,6 +154,11 @@ class Problem:
     def interaction(self) -> GridInteraction | None:
         """The interaction between the nodes, None without one."""
         return self.energy.interaction_on(self.grid)
+
+    @property
+    def interaction_is_convex(self) -> bool:
+        """Whether the interaction, if there is one, is convex on densities of one mass, up to rounding."""
+        return self.interaction is None or self.interaction.is_convex
 
     def combined_energy(self, density: ArrayLike) -> float:
         """``E_h`` of section 4.2, data term included, without the factor tau."""

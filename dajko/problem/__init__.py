@@ -1,0 +1,1 @@
+"""What is solved: the problem of one step, and the step that comes of it."""

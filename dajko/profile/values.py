@@ -1,0 +1,44 @@
+"""A density given by its values."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from dajko.checks import array, number
+from dajko.errors import InputError
+from dajko.grid import Array
+from dajko.profile import Profile
+from dajko.validation import NonNegativeNumbers
+
+
+class ProfileValues(Profile, kind="values"):
+    """A density given at the nodes of the grid, at all times.
+
+    Parameters
+    ----------
+    values : sequence of float
+        One number for each node, none negative.
+    """
+
+    label: ClassVar[str] = "given values"
+
+    values: NonNegativeNumbers
+
+    def __call__(self, x: ArrayLike, t: float = 0.0) -> Array:
+        number("t", t)
+        nodes = array("x", x).size
+        if nodes != len(self.values):
+            raise InputError(
+                f"values must be {nodes} numbers, one for each node of the grid (nx + 1), got {len(self.values)}"
+            )
+        return np.array(self.values)
+
+    def share_below(self, x: float, t: float = 0.0) -> float:
+        raise InputError("of a density of given values it is known at the nodes only where its mass lies")
+
+    def share_outside(self, left: float, right: float, t: float = 0.0) -> float:
+        """Nothing: what is given at the nodes of a grid lies inside of it."""
+        return 0.0
