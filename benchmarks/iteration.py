@@ -10,7 +10,8 @@ import numpy as np
 from benchmarks.figures import TAU, figure
 from benchmarks.numpy_pd3o import NumpyPD3O
 from benchmarks.timing import Contestant, alternate
-from dajko.solvers import PD3O, Problem
+from dajko.problem.problem import Problem
+from dajko.solvers.pd3o import PD3O
 
 _KERNEL_ITERATIONS, _NUMPY_ITERATIONS = 5000, 200
 

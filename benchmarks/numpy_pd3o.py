@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from dajko.grid import Array
-from dajko.solvers import PD3O, Problem
+from dajko.problem.problem import Problem
+from dajko.solvers.pd3o import PD3O
 
 
 def largest_root(rho: Array, m: Array, lam: float) -> Array:

@@ -12,7 +12,8 @@ from benchmarks.figures import STEPS, ensemble, figure, largest_l1, mass_drift, 
 from benchmarks.timing import Contestant, alternate
 from dajko.flow import Flow, trajectories
 from dajko.grid import Array
-from dajko.solvers import PD3O, InteriorPoint
+from dajko.solvers.interior_point import InteriorPoint
+from dajko.solvers.pd3o import PD3O
 from dajko.status import Status
 
 # Figures whose steps are second-order cone programs.

@@ -19,7 +19,7 @@ import dajko.study.execution.task
 import dajko.study.twin.experiment
 from benchmarks.stages import Place, Stages
 from dajko import distance
-from dajko.solvers import InteriorPoint
+from dajko.solvers.interior_point import InteriorPoint
 from dajko.study.commands.run import run_study
 from dajko.study.config.parse import read_studies
 from dajko.study.config.study import StudyConfig

@@ -21,7 +21,7 @@ _HOMES = {
     "Grid": "dajko.grid",
     "Heat": "dajko.profile.heat",
     "InputError": "dajko.errors",
-    "InteriorPoint": "dajko.solvers",
+    "InteriorPoint": "dajko.solvers.interior_point",
     "IntervalMasses": "dajko.observation.interval_masses",
     "Linear": "dajko.energy.potential.linear",
     "Logarithmic": "dajko.energy.interaction.logarithmic",
@@ -29,7 +29,7 @@ _HOMES = {
     "Mean": "dajko.observation.mean",
     "Morse": "dajko.energy.interaction.morse",
     "OrnsteinUhlenbeck": "dajko.profile.ornstein_uhlenbeck",
-    "PD3O": "dajko.solvers",
+    "PD3O": "dajko.solvers.pd3o",
     "PorousMedium": "dajko.energy.internal.porous_medium",
     "PowerLaw": "dajko.energy.interaction.power_law",
     "Quadratic": "dajko.energy.potential.quadratic",
@@ -37,7 +37,7 @@ _HOMES = {
     "Sensors": "dajko.observation.sensors",
     "Spread": "dajko.observation.spread",
     "Status": "dajko.status",
-    "Step": "dajko.solvers",
+    "Step": "dajko.problem.problem",
     "Variance": "dajko.observation.variance",
     "evolve": "dajko.flow",
     "jko_step": "dajko.flow",
@@ -72,12 +72,15 @@ if TYPE_CHECKING:
     from dajko.observation.sensors import Sensors
     from dajko.observation.spread import Spread
     from dajko.observation.variance import Variance
+    from dajko.problem.problem import Step
     from dajko.profile.barenblatt import Barenblatt
     from dajko.profile.gaussian import Gaussian
     from dajko.profile.gaussian_mixture import GaussianMixture
     from dajko.profile.heat import Heat
     from dajko.profile.ornstein_uhlenbeck import OrnsteinUhlenbeck
-    from dajko.solvers import PD3O, InteriorPoint, Status, Step
+    from dajko.solvers.interior_point import InteriorPoint
+    from dajko.solvers.pd3o import PD3O
+    from dajko.status import Status
     from dajko.study.commands.run import run_study
     from dajko.study.store.labelled import open_study
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,8 +17,9 @@ from dajko.energy.energy import Energy
 from dajko.errors import InputError
 from dajko.grid import Array, Grid, checked_grid
 from dajko.movement import minimizing_movements
+from dajko.problem.problem import Problem, Step
 from dajko.resolution import check_spreads, odd_even, resolution
-from dajko.solvers import DEFAULT_SOLVER, InteriorPoint, Problem, Solver, Step, as_solver, solve, take_over
+from dajko.solvers import DEFAULT_SOLVER, Solver, as_solver, solve, take_over
 from dajko.status import Status
 
 if TYPE_CHECKING:
@@ -202,8 +204,8 @@ def trajectories(flows: Sequence[Flow], watch: Watch | None = None) -> list[Traj
         chosen = [flows[i] for i in members]
         results = [_empty(flow) for flow in chosen]
         solver = as_solver(chosen[0].solver)
-        if isinstance(solver, InteriorPoint) and watch is None and all(flow.energy.interaction is None for flow in chosen):
-            for result, run in zip(results, solver.march(chosen, take_over), strict=True):
+        if watch is None and solver.marches(chosen):
+            for result, run in zip(results, solver.march(chosen, partial(take_over, solver)), strict=True):
                 result.density[1:], result.status[1:] = run.density[1:], run.status
                 result.iterations[1:], result.residual[1:] = run.iterations, run.residual
         else:

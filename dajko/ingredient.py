@@ -206,10 +206,10 @@ class ByKind:
         elif isinstance(value, Mapping):
             rest = {k: v for k, v in value.items() if k != KIND}
             kind = value.get(KIND, self.default)
+            if old_word(dict(value)):
+                raise _custom(old_word(dict(value)))
             if not isinstance(kind, str) or not kind:
                 if KIND not in value:
-                    if old_word(dict(value)):
-                        raise _custom(old_word(dict(value)))
                     raise _custom(f"must have the key kind, one of {self._allowed(family)}")
                 raise _custom(f"kind must be one of {self._allowed(family)}, got {shown_value(kind)}")
         else:

@@ -45,7 +45,8 @@ AS_TUPLE = BeforeValidator(_as_tuple)
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False), PLAIN]
 Positive = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0), PLAIN]
 NonNegative = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0), PLAIN]
-PositiveWhole = Annotated[int, Field(strict=True, gt=0), WHOLE]
+# From 2^53 on not every whole number is a float.
+PositiveWhole = Annotated[int, Field(strict=True, gt=0, lt=2**53), WHOLE]
 if TYPE_CHECKING:  # what may be given; what is kept is a tuple, which is hashable
     Numbers = Sequence[float]
     Positions = Sequence[float]

@@ -63,7 +63,7 @@ def room_of(module: str) -> str:
 def imports(path: Path, *, only_at_once: bool = False) -> set[str]:
     """The modules of dajko that a file imports, also later on; or only those that it imports at once."""
     tree, known, found = ast.parse(path.read_text(encoding="utf-8")), modules(), set()
-    late = {id(n) for f in ast.walk(tree) if isinstance(f, ast.FunctionDef) for n in ast.walk(f)} if only_at_once else set()
+    late = {id(inner) for node in ast.walk(tree) if only_at_once and _is_late(node) for inner in ast.walk(node)}
     for node in ast.walk(tree):
         if id(node) in late:
             continue
@@ -75,6 +75,14 @@ def imports(path: Path, *, only_at_once: bool = False) -> set[str]:
             names = [name if name.removeprefix("dajko.") in known else node.module for name in inner]
         found |= {name.removeprefix("dajko.") for name in names if name.startswith("dajko.")} & known.keys()
     return found
+
+
+def _is_late(node: ast.AST) -> bool:
+    """Whether what stands in a statement is not executed when its module is imported."""
+    match node:
+        case ast.FunctionDef() | ast.If(test=ast.Name(id="TYPE_CHECKING")):
+            return True
+    return False
 
 
 def arrows() -> dict[str, set[str]]:

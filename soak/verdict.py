@@ -9,7 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from dajko.certify.duality import dual_bound
-from dajko.solvers import InteriorPoint, Problem, Step, solve
+from dajko.problem.problem import Problem, Step
+from dajko.solvers import solve
+from dajko.solvers.interior_point import InteriorPoint
 from dajko.status import Status
 from soak.wild import wild_problem
 

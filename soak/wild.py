@@ -23,7 +23,7 @@ from dajko.observation.mean import Mean
 from dajko.observation.sensors import Sensors
 from dajko.observation.spread import Spread
 from dajko.observation.variance import Variance
-from dajko.solvers import Problem
+from dajko.problem.problem import Problem
 
 # Exponents of the porous medium; 1 stands for the entropy, 0 for no internal energy.
 _EXPONENTS = (0.0, 1.0, 1.0, 1.05, 1.5, 2.0, 2.0, 2.5, 3.0, 4.0, 8.0, 20.0, 50.0, 200.0, 1000.0)

@@ -272,7 +272,7 @@ BAD_STUDIES = [
         "observations.operators.0",
         "write {kind: sensors, …}",
     ),
-    ({"solver": {"name": "pd3o"}}, "solver", "must be a mapping whose key kind, not name, is interior_point or pd3o"),
+    ({"solver": {"name": "pd3o"}}, "solver", "write {kind: pd3o, …}"),
     # densities and energies
     ({"model.initial": values([1] * 10 + [-1])}, "model.initial.values.10", "must be at least 0, got -1"),
     ({"model.initial": values([1] * 10 + [math.nan])}, "model.initial.values.10", "must be a finite number, got .nan"),
@@ -454,7 +454,7 @@ def test_an_unknown_solver(refused, write):
     path = write({"solver.kind": "newton"})
     (line,) = refused("validate", path)
     assert line.startswith(f"{path}: studies.one.solver")
-    assert "interior_point or pd3o" in line
+    assert "kind must be one of interior_point, pd3o, or module:Class, got 'newton'" in line
 
 
 # Changes of the file itself.

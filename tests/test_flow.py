@@ -27,8 +27,9 @@ from dajko import (
 )
 from dajko.distance import l1
 from dajko.flow import steps_in_time, trajectory
-from dajko.solvers import Path, Problem, Step, as_solver, solve
-from dajko.solvers.dimensionless import dimensionless
+from dajko.problem.problem import Path, Problem, Step
+from dajko.solvers import as_solver, solve
+from dajko.solvers.algorithm_1.dimensionless import dimensionless
 
 TAU = 5e-4
 PME = Energy(PorousMedium(2.0))
@@ -312,7 +313,7 @@ BAD_STEPS = [
     ({"density": 0 * START}, "density must have a positive mass"),
     ({"tau": 0.0}, "tau must be greater than 0"),
     ({"tau": -1.0}, "tau must be greater than 0"),
-    ({"solver": "newton"}, "solver must be one of"),
+    ({"solver": "newton"}, "solver: kind must be one of"),
 ]
 
 
@@ -376,6 +377,6 @@ def test_bad_input_that_shows_later_ends_the_flow_and_keeps_its_steps():
     assert np.isfinite(flow.density.values[:ended]).all()
     assert set(status[ended + 1 :]) <= {Status.PENDING}
     (message,) = flow.attrs["messages"]
-    assert message.startswith(f"step {ended}: solver.primal_step must be less than 2 / L")
+    assert message.startswith(f"step {ended}: primal_step must be less than 2 / L")
     with pytest.raises(InputError, match="must be less than 2 / L"):
         evolve(density, energy, grid, 0.02, 4, solver=replace(solver, primal_step=bound))

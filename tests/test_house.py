@@ -15,13 +15,14 @@ from dajko.energy.internal import InternalEnergy
 from dajko.energy.potential import Potential
 from dajko.observation import Observation
 from dajko.profile import Profile
+from dajko.solvers import Solver
 
 ROOT = Path(__file__).parents[1]
 SPEC = importlib.util.spec_from_file_location("architecture", ROOT / "docs" / "architecture.py")
 house = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(house)
 
-FAMILIES = [InternalEnergy, Potential, Interaction, Profile, Observation, Distribution]
+FAMILIES = [InternalEnergy, Potential, Interaction, Profile, Observation, Distribution, Solver]
 MOST_LINES = 400
 
 

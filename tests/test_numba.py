@@ -47,7 +47,7 @@ from dajko.energy.kernels import internal_values
 from dajko.grid import Grid
 grid = Grid(0.0, 1.0, 4, 1)
 value = Energy(PorousMedium(3.0)).value(np.full(5, 2.0), grid)
-stats = _internal.stats
+stats = internal_values.stats
 print(float(value), sum(stats.cache_hits.values()), sum(stats.cache_misses.values()))
 """
 
@@ -88,10 +88,10 @@ def test_processes_that_start_cold_together_leave_a_good_cache(start):
 def test_an_edit_in_a_kernel_that_another_calls_is_noticed(start, tmp_path):
     """Numba itself looks at the file of the outer kernel only, and at its name and place."""
     shutil.copytree(Path(dajko.__file__).parent, tmp_path / "dajko", ignore=shutil.ignore_patterns("__pycache__"))
-    source = tmp_path / "dajko" / "energy.py"
+    source = tmp_path / "dajko" / "energy" / "kernels.py"
     caller = tmp_path / "dajko" / "caller.py"
     caller.write_text(
-        "from dajko._numba import kernel\nfrom dajko.energy import internal\n\n\n"
+        "from dajko._numba import kernel\nfrom dajko.energy.kernels import internal\n\n\n"
         "@kernel\ndef outer(u: float) -> float:\n    return internal(u, 3.0)\n"
     )
     program = "from dajko.caller import outer; print(outer(2.0))"

@@ -27,7 +27,7 @@ from dajko.certify.duality import dual_bound, feasible_path, velocity
 from dajko.certify.optimality import first_order, of_path, optimality
 from dajko.distance import kantorovich_potential
 from dajko.energy.kernels import internal_conjugate
-from dajko.solvers import Path, Problem
+from dajko.problem.problem import Path, Problem
 
 from .solvers.reference_cases import NAMES, load
 

@@ -58,7 +58,7 @@ def test_an_installed_plugin(plugin, tmp_path, monkeypatch):
     installed(plugin.folder)
     study = plugin.folder / "study.yaml"
     text = study.read_text()
-    for name, kind in (("Ripple", "ripple"), ("Laplace", "laplace"), ("FourierMode", "fourier_mode")):
+    for name, kind in (("Ripple", "ripple"), ("Laplace", "laplace"), ("FourierMode", "fourier_mode"), ("Twice", "twice")):
         text = text.replace(f'"dajko_ripple:{name}"', kind)
     study.write_text(text)
     plugin("run", "plugin/study.yaml", "--workers", "2")
@@ -66,6 +66,7 @@ def test_an_installed_plugin(plugin, tmp_path, monkeypatch):
     page = (tmp_path / "results" / "report.html").read_text()
     assert "a rippled potential (height 2)" in page
     assert "a Laplace density (width 0.2)" in page
+    assert "by the solver twice with tolerance" in page
     assert plugin("status", "results/ripple") == "ripple: 24 members: 24 converged\n"
     monkeypatch.syspath_prepend(plugin.folder)
     ds = dajko.open_study(tmp_path / "results" / "ripple")
@@ -94,7 +95,7 @@ def test_a_store_imports_no_module(plugin, tmp_path):
     opened = "import dajko; print(int(dajko.open_study('results/ripple').mass.notnull().all()))"
     done = subprocess.run([sys.executable, "-c", opened], capture_output=True, text=True, check=True, cwd=tmp_path)
     assert done.stdout == "1\n"
-    assert "its truth, model and observations name something that this dajko does not know" in done.stderr
+    assert "its truth, model, observations and solver name something that this dajko does not know" in done.stderr
     assert "dajko_ripple:Laplace cannot be imported" in plugin("validate", "plugin/study.yaml", code=2, path=False)
 
 

@@ -207,7 +207,7 @@ class Step:
     warm_start : object
         What the same solver may start the next step from.
     potential : array of shape (nt, nx + 1), optional
-        Multiplier of the continuity equation at the levels 1 to nt, of the sign and scale of :mod:`dajko.solvers.newton`:
+        Multiplier of the continuity equation at the levels 1 to nt, of the sign and scale of interior_point's equations:
         the potential whose gradient is the velocity. None where the solver has none.
     transported : array of shape (nx + 1,), optional
         The old density moved by the fluxes of the path, which is the new density where it is given: the path satisfies the

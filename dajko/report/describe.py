@@ -55,7 +55,7 @@ def _model(study: StudyConfig) -> str:
 
 def _solver(study: StudyConfig) -> str:
     swept = [key for key in (*study.sweep, *study.zip) if key.startswith("solver")]
-    tolerance = study.solver.model_dump().get("tol")
+    tolerance = study.solver.content().get("tol")
     return study.solver.kind + (f" with tolerance {number(tolerance)}" if tolerance and not swept else "")
 
 

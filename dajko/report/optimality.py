@@ -7,8 +7,8 @@ from matplotlib.figure import Figure
 
 from dajko.certify.optimality import first_order
 from dajko.distance import kantorovich_potential
+from dajko.problem.problem import Problem, Step
 from dajko.report import style
-from dajko.solvers import Problem, Step
 
 # What is less dense than this share of the largest density is left out: nothing is determined in vacuum.
 _SUPPORT = 2e-3

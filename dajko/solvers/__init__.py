@@ -1,71 +1,113 @@
-"""Solvers of one daJKO step: what is solved (``problem``) and how (one module each)."""
+"""Solvers of one daJKO step: a kind each module. What they compute with is in the packages beside them."""
 
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dajko.checks import shown
 from dajko.errors import InputError
-from dajko.problem.problem import Path, Problem, Step
-from dajko.solvers.interior_point import InteriorPoint
-from dajko.solvers.pd3o import PD3O
+from dajko.ingredient import Ingredient
 from dajko.status import Status
 
-Solver = InteriorPoint | PD3O
+if TYPE_CHECKING:  # they load a compiler, which who only configures a solver does not need
+    from dajko.problem.problem import Problem, Step
+    from dajko.solvers.primal_dual.method import Flow, March
 
-SOLVERS: dict[str, type[InteriorPoint] | type[PD3O]] = {"interior_point": InteriorPoint, "pd3o": PD3O}
 DEFAULT_SOLVER = "interior_point"
 
-__all__ = [
-    "DEFAULT_SOLVER",
-    "PD3O",
-    "SOLVERS",
-    "InteriorPoint",
-    "Path",
-    "Problem",
-    "Solver",
-    "Status",
-    "Step",
-    "as_solver",
-    "solve",
-    "take_over",
-]
+
+class Solver(Ingredient, family="solver"):
+    """How one step is solved; its fields are its options.
+
+    What it calls converged must be so; a solve that fails is a status with a message, never an exception.
+    """
+
+    @abstractmethod
+    def solve(self, problem: Problem, warm_start: Any = None) -> Step:
+        """Solve one step.
+
+        Parameters
+        ----------
+        problem : Problem
+        warm_start : object, optional
+            :attr:`Step.warm_start` of the step before.
+        """
+
+    @property
+    def then(self) -> tuple[Solver, ...]:
+        """The solvers that take a step on which this one has not converged, one after the other."""
+        return ()
+
+    def take_over(self, problem: Problem) -> Step:
+        """The step on which another solver has not converged."""
+        return self.solve(problem)
+
+    def why_not(self, problem: Problem) -> str:
+        """Why this solver cannot take such a step, as a sentence; empty if it can."""
+        return ""
+
+    def marches(self, flows: Sequence[Flow]) -> bool:
+        """Whether :meth:`march` can take all steps of these flows together."""
+        return False
+
+    def march(self, flows: Sequence[Flow], take_over: Callable[[Problem, Step], Step]) -> list[March]:
+        """All steps of flows on one grid, which :meth:`marches` says yes to.
+
+        Parameters
+        ----------
+        flows : sequence of Flow
+        take_over : callable
+            Takes a step that has not converged: gets the problem and the step, returns another one.
+        """
+        raise NotImplementedError
+
+    def seconds(self, nx: int, nt: int, *, interacts: bool) -> float:
+        """What a step takes, roughly: it decides how many cells are one task."""
+        return 1e-7 * nx * nt
 
 
 def as_solver(given: str | Solver) -> Solver:
-    """A solver from its name, with its default options, or itself.
+    """A solver from its kind, with its default options, or itself.
 
     Raises
     ------
     InputError
-        If there is no solver of that name.
+        If there is no solver of that kind.
     """
-    if isinstance(given, str):
-        if given not in SOLVERS:
-            raise InputError(f"solver must be one of {', '.join(SOLVERS)}, got {given!r}")
-        return SOLVERS[given]()
-    if not isinstance(given, Solver):
-        raise InputError(f"solver must be a name or one of dajko's solver objects, got {shown(given)}")
-    return given
+    if isinstance(given, Solver):
+        return given
+    if not isinstance(given, str):
+        raise InputError(f"solver must be the word of a kind or a solver object, got {shown(given)}")
+    try:
+        return Solver.of_kind(given)()
+    except InputError as error:
+        raise InputError(f"solver: {error}") from None
 
 
 def solve(solver: Solver, problem: Problem, warm_start: Any = None) -> Step:
-    """One step. Where ``interior_point`` does not converge, Algorithm 1 takes it; the status says so.
+    """One step, by the first of the chain ``solver, *solver.then`` that converges; the status says if it is not the first.
 
     Parameters
     ----------
-    solver : solver object
+    solver : Solver
     problem : Problem
     warm_start : object
         :attr:`Step.warm_start` of the step before, or None.
     """
     step = solver.solve(problem, warm_start)
-    return step if step.converged or isinstance(solver, PD3O) else take_over(problem, step)
+    return step if step.converged else take_over(solver, problem, step)
 
 
-def take_over(problem: Problem, failed: Step) -> Step:
-    """The step by Algorithm 1, after ``interior_point`` has not converged."""
-    step = PD3O().fallback(problem)
-    status = Status.FALLBACK if step.converged else step.status
-    message = f"{failed.message}; {step.message}"
-    # The next step begins as if this one were the first: what a warm start extrapolates may be what went wrong.
-    return replace(step, status=status, message=message, warm_start=None)
+def take_over(solver: Solver, problem: Problem, failed: Step) -> Step:
+    """The step by the rest of a solver's chain, after the solver itself has not converged."""
+    for other in solver.then:
+        step = other.take_over(problem)
+        status = Status.FALLBACK if step.converged else step.status
+        # The next step begins as if this one were the first: what a warm start extrapolates may be what went wrong.
+        failed = replace(step, status=status, message=f"{failed.message}; {step.message}", warm_start=None)
+        if step.converged:
+            break
+    return failed

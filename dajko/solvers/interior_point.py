@@ -1,294 +1,61 @@
-"""``interior_point``: the daJKO step by a primal-dual interior point method; mathematics in :mod:`dajko.solvers.newton`.
-
-A step takes two to six Newton iterations once a flow runs, eight to twelve from a cold start. Flows on one grid march
-together, eight at a time (:meth:`InteriorPoint.march`); a flow alone gives the same result, bit for bit.
-"""
+"""The interior point method as an ingredient."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import lru_cache
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from pydantic import Field
 
-from dajko.checks import number, whole_number
-from dajko.data.data_term import DataTerm
-from dajko.data.operator import operator
-from dajko.energy.energy import Energy
-from dajko.grid import Array, Grid
-from dajko.observation import SPREAD, VARIANCE
-from dajko.problem.problem import Path, Problem, Step
-from dajko.solvers import layout, panels
-from dajko.solvers.lanes import LANES, PLAIN, WIDTH
-from dajko.solvers.majorize import descend, local_step
-from dajko.solvers.march import Record, march, prediction_error
-from dajko.status import Status
+from dajko.solvers import Solver
+from dajko.validation import PLAIN, PositiveWhole
 
-# Eight lanes cost as much as four flows alone, and more where the matrices of eight do not fit into the cache of a core.
-# Results are the same either way.
-_FEWEST_IN_LANES = 4
-_MOST_ENTRIES_IN_LANES = 60_000
-# By how much the density of one convex step predicts that of the next one wrongly, about.
-_CONVEX_STEP_ERROR = 0.014
+if TYPE_CHECKING:
+    from dajko.problem.problem import Problem, Step
+    from dajko.solvers.primal_dual.method import Flow, March
 
 
-class Flow(Protocol):
-    """What a march has to know of a flow, see :class:`dajko.flow.Flow`."""
+class InteriorPoint(Solver, kind="interior_point"):
+    """The interior point method, the default: a few Newton iterations a step; :mod:`dajko.solvers.primal_dual.method`.
 
-    @property
-    def density(self) -> ArrayLike: ...
-    @property
-    def energy(self) -> Energy: ...
-    @property
-    def grid(self) -> Grid: ...
-    @property
-    def tau(self) -> float: ...
-    @property
-    def steps(self) -> int: ...
-    @property
-    def data(self) -> DataTerm | None: ...
-
-    def problem(self, density: Array, step: int) -> Problem:
-        """The problem of one step, counted from 0."""
-
-
-# Above this exponent the tolerance shrinks as the exponent grows.
-_STEEP = 4.0
-
-
-class Start(NamedTuple):
-    """What a step begins with, besides the old density."""
-
-    before: Array  # (nx + 1,), the density before the old one
-    error: float  # of the prediction of the old one, see dajko.solvers.march
-
-
-class March(NamedTuple):
-    """The densities of a flow and how each of its steps ended; NaN and pending from a failed step on."""
-
-    density: Array  # (steps + 1, nx + 1)
-    status: NDArray[np.int8]  # (steps,)
-    iterations: NDArray[np.int32]  # (steps,)
-    residual: Array  # (steps,)
-
-
-@dataclass(frozen=True)
-class InteriorPoint:
-    """Solver options of the interior point method.
+    Where it does not converge, Algorithm 1 takes the step.
 
     Parameters
     ----------
     tol : float
-        The complementarity ``mean(rho s)`` at the end, relative to ``mean(rho) * (range of tau dF/du)`` of the old density.
-        The L1 error of the density is about five times the mass times this. For exponents above 4, where an error of U'
-        means much for the density, a fourth of the exponent divides it.
+        The complementarity ``mean(rho s)`` at the end, relative to ``mean(rho) * (range of tau dF/du)`` of the old density,
+        between 0 and 1. The L1 error of the density is about five times the mass times this. For exponents above 4, where an
+        error of U' means much for the density, a fourth of the exponent divides it.
     max_iterations : int
         Newton iterations.
-
-    Raises
-    ------
-    InputError
-        If an option is out of its range.
     """
 
-    tol: float = 1e-5
-    max_iterations: int = 80
+    label: ClassVar[str] = "interior_point"
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "tol", number("solver.tol", self.tol, above=0.0, below=1.0))
-        object.__setattr__(self, "max_iterations", whole_number("solver.max_iterations", self.max_iterations, least=1))
+    tol: Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0, lt=1), PLAIN] = 1e-5
+    max_iterations: PositiveWhole = 80
 
-    def solve(self, problem: Problem, warm_start: Start | None = None) -> Step:
-        """Solve one daJKO step.
+    @property
+    def then(self) -> tuple[Solver, ...]:
+        from dajko.solvers.pd3o import PD3O
 
-        Parameters
-        ----------
-        problem : Problem
-        warm_start : Start, optional
-            :attr:`Step.warm_start` of the previous step.
-        """
-        if problem.interaction is None:
-            return self._solve(problem, warm_start)
+        return (PD3O(),)
 
-        def solve(density: Array, last: Step | None) -> Step:
-            local, stiffness = local_step(problem, density)
-            # A solve begins at the extrapolation 2 u - before, which is to be the density of the last convex step.
-            start = warm_start if last is None else Start(2.0 * problem.initial - last.density, _CONVEX_STEP_ERROR)
-            return self._solve(local, start, stiffness)
+    def solve(self, problem: Problem, warm_start: Any = None) -> Step:
+        from dajko.solvers.primal_dual.method import solve
 
-        step, old = descend(problem, solve, self.tol), problem.initial[:, None]
-        before = old if warm_start is None else warm_start.before[:, None]
-        error = prediction_error(_mesh(problem.grid), step.density[:, None], old, before, warm_start is not None, 0)
-        return replace(step, warm_start=Start(problem.initial, error))
+        return solve(self, problem, warm_start)
 
-    def _solve(self, problem: Problem, warm_start: Start | None, stiffness: float = 0.0) -> Step:
-        run = _Run([problem], 1, self, PLAIN)
-        run.flows.stiffness[0] = stiffness
-        if warm_start is not None:
-            run.record.warm[0] = True
-            run.before[0], run.record.error[0] = warm_start.before[:, None], warm_start.error
-        run.march(0)
-        return run.step()
+    def marches(self, flows: Sequence[Flow]) -> bool:
+        """Flows without interaction march together."""
+        return all(flow.energy.interaction is None for flow in flows)
 
     def march(self, flows: Sequence[Flow], take_over: Callable[[Problem, Step], Step]) -> list[March]:
-        """All steps of flows without interaction, with the same grid, the same number of steps and of measured numbers.
+        from dajko.solvers.primal_dual.method import march_together
 
-        Parameters
-        ----------
-        flows : sequence of Flow
-        take_over : callable
-            Takes a step that has not converged: gets the problem and the step, returns another one.
-        """
-        found = []
-        levels = flows[0].grid.nt
-        fits = (flows[0].grid.nx + 1) * levels * (2 * levels + 1) <= _MOST_ENTRIES_IN_LANES
-        for first in range(0, len(flows), WIDTH):
-            chosen = flows[first : first + WIDTH]
-            if fits and len(chosen) >= _FEWEST_IN_LANES:
-                found += self._march(chosen, take_over, LANES)
-            else:
-                found += [march for flow in chosen for march in self._march([flow], take_over, PLAIN)]
-        return found
+        return march_together(self, flows, take_over)
 
-    def _march(self, flows: Sequence[Flow], take_over: Callable[[Problem, Step], Step], number: Any) -> list[March]:
-        steps = flows[0].steps
-        run = _Run(flows, steps, self, number)
-        record = run.record
-        status = np.zeros((steps, len(flows)), dtype=np.int8)
-        n = 0
-        while (n := run.march(n)) < steps:
-            for lane, flow in enumerate(flows):
-                if record.alive[lane] and not record.converged[n, lane]:
-                    step = take_over(flow.problem(record.density[n, :, lane].copy(), n), run.report(n, lane))
-                    status[n, lane], record.iterations[n, lane] = step.status, step.iterations
-                    record.residual[n, lane] = step.residual
-                    record.alive[lane] = step.status != Status.FAILED
-                    record.density[n + 1, :, lane] = step.density
-            # What a warm start would extrapolate may be what went wrong.
-            record.warm[:] = record.alive & record.converged[n]
-            n += 1
-        status[record.converged[:, : len(flows)]] = Status.CONVERGED
-        return [_march_of(record, status[:, lane], lane) for lane in range(len(flows))]
-
-
-def _march_of(record: Record, status: NDArray[np.int8], lane: int) -> March:
-    density, residual = record.density[..., lane].copy(), record.residual[:, lane].copy()
-    if (status == Status.FAILED).any():
-        failed = int(np.argmax(status == Status.FAILED))
-        density[failed + 1 :], residual[failed:] = np.nan, np.nan
-    return March(density, status.copy(), record.iterations[:, lane].copy(), residual)
-
-
-class _Run:
-    """The arrays of flows, or single problems, that march together; empty lanes are copies of the last that do not run."""
-
-    def __init__(self, flows: Sequence[Flow] | Sequence[Problem], steps: int, solver: InteriorPoint, number: Any) -> None:
-        self.solver, self.number, self.grid = solver, number, flows[0].grid
-        lanes = WIDTH if number is LANES else 1
-        alive = np.arange(lanes) < len(flows)
-        filled = [*flows, *[flows[-1]] * (lanes - len(flows))]
-        terms = [flow.data for flow in filled]
-        numbers = max(0 if term is None else np.shape(term.values)[-1] for term in terms)
-        self.mesh = mesh = _mesh(self.grid)
-        n = mesh.n
-        kind = np.zeros(numbers, dtype=np.int64)
-        footprint = np.zeros((numbers, mesh.nodes, lanes))
-        self.values = np.full((steps, numbers, lanes), np.nan)
-        for lane, term in enumerate(terms):
-            if term is not None:
-                measured = operator(term.observations, self.grid)
-                kind, footprint[:, :n, lane] = measured.kind, measured.footprint
-                if not math.isinf(term.theta):
-                    self.values[..., lane] = term.values
-        potential = np.zeros((mesh.nodes, lanes))
-        potential[:n] = np.transpose([flow.energy.potential_on(self.grid) for flow in filled])
-        self.flows = layout.Flows(
-            tau=np.array([flow.tau for flow in filled], dtype=np.float64),
-            exponent=np.array([flow.energy.exponent for flow in filled]),
-            stiffness=np.zeros(lanes),
-            potential=potential.reshape(-1),
-            kind=kind,
-            footprint=footprint.reshape(-1),
-            theta=np.array([1.0 if term is None else float(term.theta) for term in terms]),
-            tol=np.array([solver.tol * min(1.0, _STEEP / max(flow.energy.exponent, 1.0)) for flow in filled]),
-        )
-        density = np.empty((steps + 1, n, lanes))
-        density[0] = np.transpose([flow.density for flow in filled])
-        self.record = Record(
-            density=density,
-            iterations=np.zeros((steps, lanes), dtype=np.int32),
-            residual=np.full((steps, lanes), np.nan),
-            converged=np.zeros((steps, lanes), dtype=np.bool_),
-            warm=np.zeros(lanes, dtype=np.bool_),
-            error=np.zeros(lanes),
-            alive=alive,
-        )
-        columns = numbers + bool(np.isin(kind, (VARIANCE, SPREAD)).any())
-        self.before = density[:1].copy()
-        self.data = layout.empty_data(mesh, numbers, lanes)
-        self.state = layout.empty_state(mesh, numbers, lanes)
-        self.work = layout.work_space(mesh, columns, number)
-        self.progress = layout.progress(lanes)
-
-    def march(self, first: int) -> int:
-        """Steps from number ``first`` to the first that does not converge, whose number is returned."""
-        return march(
-            self.mesh,
-            self.flows,
-            self.values,
-            self.data,
-            self.state,
-            self.work,
-            self.progress,
-            self.record,
-            self.before,
-            self.solver.max_iterations,
-            first,
-            panels.layout(self.mesh.levels),
-            self.number,
-        )
-
-    def report(self, n: int, lane: int) -> Step:
-        """How a step ended that has not converged, without its path."""
-        density = self.record.density[n : n + 2, :, lane]
-        return self._step(n, lane, Path(density, np.zeros_like(density)), {})
-
-    def step(self) -> Step:
-        """The only step of a single problem, with its path."""
-        mesh, grid = self.mesh, self.grid
-        cells = slice(mesh.levels, mesh.levels * (mesh.n + 1))
-        rho, phi = (a[cells].reshape(mesh.n, mesh.levels) for a in (self.state.rho, self.state.phi))
-        initial = self.record.density[0, :, 0]
-        density = np.concatenate([initial[None], rho.T])
-        flux = np.zeros_like(density)
-        flux[1:, 1:-1] = (grid.dt / (2.0 * grid.dx) / grid.wt[1:])[:, None] * (phi[2:] - phi[:-2]).T * rho[1:-1].T
-        relative = zip(layout.RESIDUALS, self.progress.relative[0], strict=True)
-        residuals = {name: float(self.flows.tol[0] * value) for name, value in relative}
-        step = self._step(0, 0, Path(density, flux), residuals)
-        return replace(step, potential=phi.T.copy(), transported=self.record.density[1, :, 0].copy())
-
-    def _step(self, n: int, lane: int, path: Path, residuals: dict[str, float]) -> Step:
-        record = self.record
-        residual, iterations = float(record.residual[n, lane]), int(record.iterations[n, lane])
-        if not (math.isfinite(residual) and np.isfinite(path.density).all()):
-            status = Status.FAILED
-        else:
-            status = Status.CONVERGED if record.converged[n, lane] else Status.NOT_CONVERGED
-        return Step(
-            path=path,
-            status=status,
-            iterations=iterations,
-            residuals=residuals,
-            residual=residual,
-            message=f"interior_point, {iterations} iterations: {status.message}",
-            warm_start=Start(record.density[n, :, lane].copy(), float(record.error[lane])),
-        )
-
-
-@lru_cache(maxsize=16)
-def _mesh(grid: Grid) -> layout.Mesh:
-    return layout.mesh(grid)
+    def seconds(self, nx: int, nt: int, *, interacts: bool) -> float:
+        """Some 5 Newton iterations, ten times that with an interaction; elimination goes with the square of nt."""
+        iterations = 50.0 if interacts else 5.0
+        return iterations * (nx + 1) * (nt + 1) * (15e-9 + 0.3e-9 * nt**2)

@@ -1,9 +1,10 @@
-"""Ingredients of somebody else's, for studies of dajko: a potential, a profile and an observation."""
+"""Ingredients of somebody else's, for studies of dajko: a potential, a profile, an observation and a solver."""
 
 from __future__ import annotations
 
 import math
-from typing import ClassVar
+from dataclasses import replace
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -11,7 +12,11 @@ from numpy.typing import ArrayLike
 from dajko.energy.potential import Potential
 from dajko.grid import Array, Grid
 from dajko.observation import Observation
+from dajko.problem.problem import Problem, Step
 from dajko.profile import Profile
+from dajko.solvers import Solver
+from dajko.solvers.interior_point import InteriorPoint
+from dajko.status import Status
 from dajko.validation import Number, Positive
 
 
@@ -53,3 +58,20 @@ class FourierMode(Observation, kind="fourier_mode"):
 
     def footprints(self, grid: Grid) -> Array:
         return np.cos(2.0 * math.pi * grid.x / self.period)[None, :]
+
+
+class Twice(Solver, kind="twice"):
+    """``interior_point`` at two tolerances: converged is what both agree on."""
+
+    label: ClassVar[str] = "interior_point, twice"
+
+    tol: Positive = 1e-4
+    agreement: Positive = 1e-2
+
+    def solve(self, problem: Problem, warm_start: Any = None) -> Step:
+        rough = InteriorPoint(tol=self.tol).solve(problem, warm_start)
+        fine = InteriorPoint(tol=1e-3 * self.tol).solve(problem, warm_start)
+        apart = float(np.abs(rough.density - fine.density).sum() / fine.density.sum())
+        return (
+            fine if apart < self.agreement else replace(fine, status=Status.NOT_CONVERGED, message=f"apart by {apart:.1e}")
+        )

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from dajko import DataTerm, Energy, Entropy, Grid, PorousMedium, Quadratic
-from dajko.solvers import Problem
+from dajko.problem.problem import Problem
 
 FOLDER = Path(__file__).parents[1] / "reference"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.npz"))

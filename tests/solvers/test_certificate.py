@@ -21,9 +21,10 @@ from dajko import (
 from dajko.certify.certificate import MOST_MASS_CHANGE, certificate, certified, projected
 from dajko.certify.duality import feasible_path
 from dajko.distance import l1, w2
-from dajko.solvers import Path, Problem, Step, solve
-from dajko.solvers.dimensionless import dimensionless
-from dajko.solvers.pd3o import FALLBACK_MISSING, MOST_MISSING
+from dajko.problem.problem import Path, Problem, Step
+from dajko.solvers import solve
+from dajko.solvers.algorithm_1.dimensionless import dimensionless
+from dajko.solvers.algorithm_1.method import FALLBACK_MISSING, MOST_MISSING
 
 from .reference_cases import NAMES, load
 
@@ -139,7 +140,7 @@ def test_no_large_exponent_is_called_good_above_a_simple_competitor(solver, m):
 
 def test_a_fallback_is_nearer_to_the_minimiser_than_the_stopping_rule_asks():
     problem = load("pme_m25_both_moments").problem
-    step, same = PD3O().fallback(problem), dimensionless(problem)
+    step, same = PD3O().take_over(problem), dimensionless(problem)
     found = certificate(same.problem, same.without_units(step.path), same.potential_without_units(step.potential))
     assert step.converged
     assert not found.shortcoming(FALLBACK_MISSING)
@@ -149,7 +150,7 @@ def test_the_work_of_a_fallback_is_bounded():
     """Out of reach of Algorithm 1; what comes back has not converged, and has its mass."""
     grid = Grid(-1.0, 1.0, 2000, 40)
     problem = Problem(Gaussian(0.0, 0.1, 1.0)(grid.x), Energy(PorousMedium(60.0)), grid, 1.0)
-    step = PD3O().fallback(problem)
+    step = PD3O().take_over(problem)
     assert step.status == Status.NOT_CONVERGED
     assert step.iterations * 2001 * 41 <= 1e9
     assert grid.integrate(step.density) == pytest.approx(1.0, rel=1e-8)

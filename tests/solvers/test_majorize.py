@@ -25,9 +25,9 @@ from dajko import (
 from dajko.distance import l1
 from dajko.energy.on_grid import interaction_on
 from dajko.flow import Flow, trajectories, trajectory
-from dajko.solvers import Problem
-from dajko.solvers.interior_point import Start
-from dajko.solvers.majorize import convex_step, descend, local_step, split
+from dajko.problem.majorize import convex_step, descend, local_step, split
+from dajko.problem.problem import Problem
+from dajko.solvers.primal_dual.method import Start, solve_local
 
 GRID = Grid(-1.0, 1.0, 24, 3)
 # One start without symmetry, positive everywhere.
@@ -161,7 +161,7 @@ def test_the_objective_never_increases(name, tau, inner):
             step = PD3O().solve(convex_step(p, density), last and last.warm_start)
         else:
             local, stiffness = local_step(p, density)
-            step = InteriorPoint()._solve(local, last and Start(2 * p.initial - last.density, 0.014), stiffness)
+            step = solve_local(InteriorPoint(), local, last and Start(2 * p.initial - last.density, 0.014), stiffness)
         paths.append(step.path)
         return step
 

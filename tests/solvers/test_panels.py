@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from dajko import Grid
-from dajko.solvers import layout, panels
-from dajko.solvers.lanes import LANES, PLAIN, WIDTH
+from dajko.solvers.primal_dual import layout, panels
+from dajko.solvers.primal_dual.lanes import LANES, PLAIN, WIDTH
 
 
 def cells(values, levels):

@@ -22,10 +22,10 @@ from dajko import (
 from dajko.data.operator import operator
 from dajko.distance import l1
 from dajko.energy.on_grid import interaction_on
-from dajko.solvers import Problem
-from dajko.solvers.constraints import Dual, apply, apply_adjoint, operator_norm, weights, zero_dual
-from dajko.solvers.dimensionless import dimensionless
-from dajko.solvers.pd3o import lipschitz_bounds
+from dajko.problem.problem import Problem
+from dajko.solvers.algorithm_1.constraints import Dual, apply, apply_adjoint, operator_norm, weights, zero_dual
+from dajko.solvers.algorithm_1.dimensionless import dimensionless
+from dajko.solvers.algorithm_1.method import lipschitz_bounds
 
 from .numpy_pd3o import algorithm_1, constraints, gramian, normal_norm
 from .reference_cases import NAMES, WITH_DATA, load
@@ -351,27 +351,27 @@ def test_a_single_given_step_sets_the_other():
 def test_steps_that_diverge_are_refused():
     problem = porous_medium()
     norm = operator_norm(problem.grid)
-    says = r"solver\.primal_step \* solver\.dual_step must be less than 1 / \|AA\*\|"
+    says = r"primal_step \* dual_step must be less than 1 / \|AA\*\|"
     with pytest.raises(InputError, match=says):
         PD3O(primal_step=0.2, dual_step=5.05 / norm).solve(problem)
     assert PD3O(primal_step=0.2, dual_step=4.95 / norm, max_iterations=1).solve(problem).iterations == 1
     data = DataTerm(["expectation"], [0.0], 1e-6)
-    with pytest.raises(InputError, match=r"solver\.primal_step must be less than 2 / L"):
+    with pytest.raises(InputError, match=r"primal_step must be less than 2 / L"):
         PD3O(primal_step=0.2, data_step="explicit").solve(porous_medium(data=data))
 
 
 @pytest.mark.parametrize(
     ("option", "value", "says"),
     [
-        ("tol", 0.0, "solver.tol must be greater than 0"),
-        ("tol", np.nan, "solver.tol must be greater than 0"),
-        ("primal_step", -0.2, "solver.primal_step must be greater than 0"),
-        ("dual_step", np.inf, "solver.dual_step must be greater than 0"),
-        ("constraint_tolerance", 0.0, "solver.constraint_tolerance must be greater than 0"),
-        ("max_iterations", 0, "solver.max_iterations must be a whole number of at least 1"),
-        ("max_iterations", 10.5, "solver.max_iterations must be a whole number"),
-        ("max_iterations", np.nan, "solver.max_iterations must be a whole number"),
-        ("data_step", "implicit", "solver.data_step must be one of auto, explicit, dual"),
+        ("tol", 0.0, "tol of PD3O must be greater than 0"),
+        ("tol", np.nan, "tol of PD3O must be a finite number"),
+        ("primal_step", -0.2, "primal_step of PD3O must be greater than 0"),
+        ("dual_step", np.inf, "dual_step of PD3O must be a finite number"),
+        ("constraint_tolerance", 0.0, "constraint_tolerance of PD3O must be greater than 0"),
+        ("max_iterations", 0, "max_iterations of PD3O must be greater than 0"),
+        ("max_iterations", 10.5, "max_iterations of PD3O must be a whole number"),
+        ("max_iterations", np.nan, "max_iterations of PD3O must be a whole number"),
+        ("data_step", "implicit", "data_step of PD3O must be 'auto', 'explicit' or 'dual', got 'implicit'"),
     ],
 )
 def test_bad_options_are_refused(option, value, says):

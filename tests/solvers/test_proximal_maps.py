@@ -8,7 +8,7 @@ import scipy.optimize
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dajko.solvers.proximal_maps import prox_action, prox_action_internal
+from dajko.solvers.algorithm_1.proximal_maps import prox_action, prox_action_internal
 
 EPS = np.finfo(float).eps
 

@@ -5,7 +5,7 @@ import pytest
 
 from dajko import Energy, Grid, InteriorPoint, PorousMedium, evolve
 from dajko.distance import w2
-from dajko.solvers import Problem
+from dajko.problem.problem import Problem
 from dajko.status import Status
 
 GRID, TAU = Grid(-1.0, 1.0, 80, 4), 1e-3

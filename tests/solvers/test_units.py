@@ -23,7 +23,7 @@ from dajko import (
     Variance,
     measure,
 )
-from dajko.solvers import Problem
+from dajko.problem.problem import Problem
 
 NX, NT, TAU = 16, 3, 0.02
 POSITION = np.linspace(-1.0, 1.0, NX + 1)

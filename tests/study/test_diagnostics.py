@@ -7,8 +7,8 @@ from dajko.certify.optimality import STORED, optimality
 from dajko.data.data_term import DataTerm
 from dajko.errors import InputError
 from dajko.flow import Flow, steps_in_time
+from dajko.problem.problem import Problem
 from dajko.report.figures import plot_study
-from dajko.solvers import Problem
 from dajko.study.store.labelled import open_study, open_summary, write_summary
 from dajko.study.store.variables import ALL_VARIABLES, DIAGNOSTICS, NOT_REPRODUCIBLE, VARIABLES
 from dajko.study.twin.experiment import build, simulate

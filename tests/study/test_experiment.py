@@ -21,7 +21,7 @@ from dajko.errors import InputError
 from dajko.flow import trajectories
 from dajko.grid import Grid
 from dajko.observation.sensors import Sensors
-from dajko.solvers import PD3O
+from dajko.solvers.pd3o import PD3O
 from dajko.status import Status
 from dajko.study.config.parse import parse
 from dajko.study.config.study import StudyConfig

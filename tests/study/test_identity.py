@@ -81,9 +81,8 @@ def test_a_perturbed_cell_is_known_by_its_draws(ids):
 
     uniform = {"kind": "uniform", "low": 0.0, "high": 0.1}
     assert ids(perturbed(0.1, **uniform)) == ids(perturbed(0.2, **uniform))
-    assert not set(ids(perturbed(0.1, normal={"std": 0.1})).values()) & set(
-        ids(perturbed(0.2, normal={"std": 0.1})).values()
-    )
+    normal = {"kind": "normal", "std": 0.1}
+    assert not set(ids(perturbed(0.1, **normal)).values()) & set(ids(perturbed(0.2, **normal)).values())
 
 
 def test_how_people_write_an_id():

@@ -123,10 +123,10 @@ def test_words_are_labels(tmp_path, computed):
     profiles = [{"kind": "gaussian", "std": 0.2}, {"kind": "barenblatt"}]
     computed(tmp_path / "one", {"sweep": {"model.initial": profiles, "noise.relative": [True, False]}, "block": 2})
     view = open_study(tmp_path / "one").load()
-    assert set(view.model_initial.values) == {"{profile:gaussian,std:0.2}", "{profile:barenblatt}"}
+    assert set(view.model_initial.values) == {"{kind:gaussian,std:0.2}", "{kind:barenblatt}"}
     assert set(view.noise_relative.values) == {"true", "false"}
     x, std = view.x.values, 0.2
-    start = view.density.sel(model_initial="{profile:gaussian,std:0.2}").isel(time=0)
+    start = view.density.sel(model_initial="{kind:gaussian,std:0.2}").isel(time=0)
     expected = np.exp(-0.5 * (x / std) ** 2) / (std * math.sqrt(2 * math.pi))
     assert start.values == pytest.approx(np.broadcast_to(expected, start.shape), rel=1e-12)
     absolute = view.data.sel(noise_relative="false") - view.data_exact.sel(noise_relative="false")

@@ -233,7 +233,7 @@ def contents(directory):
         ({"model.mass": 1.0}, "model.mass: the store has nothing, the study has 1.0"),
         (
             {"ensemble.perturbations": {"noise.level": {"kind": "uniform", "low": 0.1, "high": 0.2}}},
-            "ensemble.perturbations.noise.level.uniform.low: the store has nothing, the study has 0.1",
+            'ensemble.perturbations.noise.level.kind: the store has nothing, the study has "uniform"',
         ),
     ],
 )
@@ -270,12 +270,19 @@ def edited(tmp_path, monkeypatch):
 
     def edit():
         package = Path(shutil.copytree(Path(dajko.__file__).parent, tmp_path / "edited", dirs_exist_ok=True))
-        path = package / "energy.py"
+        path = package / "energy" / "potential" / "quadratic.py"
         text = path.read_text()
         assert "0.5 * self.stiffness" in text
         path.write_text(text.replace("0.5 * self.stiffness", "0.25 * self.stiffness"))
         found = Sources(package)
-        for name in ("prepare", "block", "outdated", "coordinates", "retry", "reproduce"):
+        for name in (
+            "store.prepare",
+            "store.outdated",
+            "store.coordinates",
+            "execution.task",
+            "commands.retry",
+            "commands.reproduce",
+        ):
             monkeypatch.setattr(f"dajko.study.{name}.sources", lambda: found)
 
     return edit
@@ -291,8 +298,8 @@ def test_cells_are_computed_again_whose_formula_has_changed(tmp_path, make, comp
     assert outdated(CellStore(directory / CELLS)) is None
     edited()
     found = outdated(CellStore(directory / CELLS))
-    assert (found.cells, found.size, found.changed) == (6, 12, ("energy.Quadratic",))
-    assert found.sentence == "6 of 12 cells were computed by other code (changed: energy.Quadratic)"
+    assert (found.cells, found.size, found.changed) == (6, 12, ("energy.potential.quadratic.Quadratic",))
+    assert found.sentence == "6 of 12 cells were computed by other code (changed: energy.potential.quadratic.Quadratic)"
     assert study_state(directory).incomplete
     assert complete(directory, make(POTENTIALS)) == 6
     assert outdated(CellStore(directory / CELLS)) is None
@@ -484,7 +491,7 @@ def test_what_is_no_store_of_dajko(tmp_path, make, kind):
 def test_a_store_of_another_version(tmp_path, make):
     found = prepare(tmp_path / "one", make())
     found.root.attrs["schema_version"] = 99
-    with pytest.raises(InputError, match="has the schema version 99, this dajko reads and writes version 3; use"):
+    with pytest.raises(InputError, match="has the schema version 99, this dajko reads and writes version 4; use"):
         inspect(tmp_path / "one", make())
     found.root.attrs["schema_version"] = 1
     with pytest.raises(InputError, match=r"has the schema version 1, .*; `dajko migrate .*one` brings it to that version"):

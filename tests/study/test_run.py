@@ -17,8 +17,8 @@ import xarray as xr
 
 import dajko
 from dajko.errors import InputError
-from dajko.solvers import Problem
-from dajko.solvers.dimensionless import dimensionless
+from dajko.problem.problem import Problem
+from dajko.solvers.algorithm_1.dimensionless import dimensionless
 from dajko.status import Status
 from dajko.study.commands.run import finish, run_study
 from dajko.study.config.cluster import LocalCluster, SchedulerAddress
@@ -316,7 +316,7 @@ def test_a_step_of_the_solver_that_is_right_at_first_and_too_large_later(tmp_pat
     }
     report = run_study(tiny({**changes, "ensemble.members": 1}), directory, address, quiet=True)
     assert report.counts["failed"] == 2
-    assert all("solver.primal_step must be less than 2 / L" in f["message"] for f in failures(directory))
+    assert all("primal_step must be less than 2 / L" in f["message"] for f in failures(directory))
 
 
 def test_a_draw_that_is_no_study_is_found_before_anything_runs(tmp_path, tiny):

@@ -13,7 +13,7 @@ import zarr
 from dajko.errors import InputError
 from dajko.report.figures import plot_study
 from dajko.status import Status
-from dajko.study.config.study import StudyConfig, study_hash
+from dajko.study.config.study import SCHEMA_VERSION, StudyConfig, study_hash
 from dajko.study.design.cost import block_size, estimated_seconds
 from dajko.study.design.identity import words_of
 from dajko.study.design.sources import sources
@@ -111,7 +111,7 @@ def test_the_root_says_where_the_store_comes_from(store, tiny):
     attributes = dict(store.root.attrs)
     assert attributes["Conventions"] == "CF-1.11"
     assert attributes["study"] == attributes["title"] == "one"
-    assert attributes["schema_version"] == 3
+    assert attributes["schema_version"] == SCHEMA_VERSION
     assert attributes["code"] == sources().code(words_of(store.study))
     assert json.loads(attributes["sources"]) == sources().meanings(words_of(store.study))
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", attributes["created"])

@@ -6,7 +6,7 @@ import multiprocessing
 import re
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from dajko.errors import InputError
 from dajko.flow import Flow, steps_in_time
-from dajko.solvers import Step, as_solver
+from dajko.problem.problem import Step
+from dajko.solvers import as_solver
 from dajko.status import Status
 from dajko.study.design.identity import cell_ids, id_text
 from dajko.study.design.plan import Group
@@ -183,10 +184,13 @@ def _diagnose(e: Experiment, generator: np.random.Generator) -> dict[str, Any]:
             before = steps[-1] if steps else None
             problem = flow.problem(e.initial if before is None else before.density, n)
             solver, limit = as_solver(e.solver), 1
-            while limit <= solver.max_iterations:
-                tried = replace(solver, max_iterations=limit).solve(problem, before.warm_start if before else None)
+            options = {field.name: getattr(solver, field.name) for field in fields(solver)}
+            most = options.get("max_iterations", 0)
+            while limit <= most:
+                limited = type(solver)(**(options | {"max_iterations": limit}))
+                tried = limited.solve(problem, before.warm_start if before else None)
                 iterations.append({"iterations": limit, "residual": float(tried.residual)})
-                limit = limit * 2 if tried.status == Status.NOT_CONVERGED else solver.max_iterations + 1
+                limit = limit * 2 if tried.status == Status.NOT_CONVERGED else most + 1
         steps.append(step)
     described = [
         {

@@ -13,6 +13,7 @@ from dajko.errors import InputError
 from dajko.status import Status
 from dajko.study.commands.run import StudyReport, compute
 from dajko.study.config.cluster import ClusterConfig
+from dajko.study.config.foreign import own
 from dajko.study.config.parse import parse_value
 from dajko.study.design.identity import words_of
 from dajko.study.design.sources import sources
@@ -68,6 +69,7 @@ def retry_study(
     check_address_space()
     directory, chosen = Path(results).absolute(), dict(setting or {})
     store = CellStore(cells_path(directory))
+    own(store.study, store.path)
     if store.code != sources().code(words_of(store.study)):
         raise InputError(f"{directory}: was computed by other code than this; `dajko run` computes again what has changed")
     for key in chosen:

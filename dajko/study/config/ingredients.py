@@ -11,10 +11,8 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
-    Discriminator,
     Field,
     FiniteFloat,
-    Tag,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
@@ -25,6 +23,8 @@ from dajko.energy.potential import Potential
 from dajko.ingredient import ByKind
 from dajko.observation import Observation
 from dajko.profile import Profile
+from dajko.solvers import DEFAULT_SOLVER, Solver
+from dajko.solvers.interior_point import InteriorPoint
 from dajko.validation import WHOLE, NonNegative, Positive, PositiveWhole
 
 
@@ -102,6 +102,10 @@ class GridConfig(Strict):
         return self
 
 
+# A solver by its kind; a mapping without one is the default's.
+SolverField = Annotated[Solver, ByKind(default=DEFAULT_SOLVER)]
+
+
 class TimeConfig(Strict):
     """Time step, and either the number of steps or the end."""
 
@@ -130,43 +134,6 @@ class TimeConfig(Strict):
         return round(self.end / self.tau)
 
 
-class InteriorPointConfig(Strict):
-    """The interior point method, the default: a few Newton iterations a step."""
-
-    kind: Literal["interior_point"] = "interior_point"
-    tol: Annotated[FiniteFloat, Field(gt=0, lt=1)] = 1e-5
-    max_iterations: PositiveWhole = 80
-
-
-class PD3OConfig(Strict):
-    """Algorithm 1 of the paper."""
-
-    kind: Literal["pd3o"]
-    tol: Positive = 1e-5
-    max_iterations: PositiveWhole = 200_000
-    primal_step: Positive | None = None
-    dual_step: Positive | None = None
-    constraint_tolerance: Positive = 1e-5
-    data_step: Literal["auto", "explicit", "dual"] = "auto"
-
-
-def _solver_tag(value: Any) -> Any:
-    if isinstance(value, dict) and "kind" not in value and "name" in value:
-        return None
-    kind = value.get("kind", "interior_point") if isinstance(value, dict) else getattr(value, "kind", None)
-    return kind if kind in ("interior_point", "pd3o") else None
-
-
-SolverConfig = Annotated[
-    Annotated[InteriorPointConfig, Tag("interior_point")] | Annotated[PD3OConfig, Tag("pd3o")],
-    Discriminator(
-        _solver_tag,
-        custom_error_type="solver",
-        custom_error_message="must be a mapping whose key kind, not name, is interior_point or pd3o",
-    ),
-]
-
-
 # --- truth, model, data ---------------------------------------------------------------------------------------------------
 
 
@@ -188,7 +155,7 @@ class SolvedTruth(Strict):
         None, description="Intervals in artificial time; the model's by default."
     )
     substeps: PositiveWhole = Field(2, description="Steps of the truth in one time step of the model.")
-    solver: SolverConfig = InteriorPointConfig()
+    solver: SolverField = InteriorPoint()
 
 
 TruthConfig = Annotated[ExactTruth | SolvedTruth, Field(discriminator="kind")]

@@ -13,15 +13,15 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from dajko.solvers.interior_point import InteriorPoint
 from dajko.study.config.cluster import ClusterConfig, LocalCluster
 from dajko.study.config.ingredients import (
     GridConfig,
-    InteriorPointConfig,
     ModelConfig,
     NoiseConfig,
     ObservationsConfig,
     PathText,
-    SolverConfig,
+    SolverField,
     Strict,
     TimeConfig,
     TruthConfig,
@@ -88,7 +88,7 @@ class StudyConfig(Strict):
         description="Weight of the data term, as in section 4.2 of the paper; .inf switches the data off. "
         "Without observations it may be left out.",
     )
-    solver: SolverConfig = InteriorPointConfig()
+    solver: SolverField = InteriorPoint()
     sweep: dict[str, Values] = Field(default_factory=dict, description="Dotted keys and their values; all combinations.")
     zip: dict[str, Values] = Field(default_factory=dict, description="Dotted keys that vary together, as one axis.")
     limits: bool = Field(False, description="Add to a sweep over theta the limits of the scheme: model only, and data only.")

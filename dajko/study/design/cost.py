@@ -14,15 +14,9 @@ _BLOCK_SECONDS, _LONGEST_BLOCK_SECONDS, _MOST_BLOCKS, _LARGEST_BLOCK = 1.0, 10.0
 
 def estimated_seconds(study: StudyConfig) -> float:
     """Rough cost of a cell, from measured costs of a cell, a step, and a node and an iteration."""
-    nodes, steps = (study.grid.nx + 1) * (study.grid.nt + 1), study.time.count
-    around = 150e-6 + 50e-6 * steps
-    if study.solver.kind == "pd3o":
-        # Some 16000 iterations a step at nx = 100, of 7 ns a node.
-        return around + steps * 160.0 * study.grid.nx * nodes * 7e-9
-    # Some 5 Newton iterations a step, and ten times that in the convex steps that an interaction takes; elimination goes
-    # with the square of nt.
-    iterations = 5.0 if study.model.energy.interaction is None else 50.0
-    return around + steps * iterations * nodes * (15e-9 + 0.3e-9 * study.grid.nt**2)
+    interacts = study.model.energy.interaction is not None
+    step = 50e-6 + study.solver.seconds(study.grid.nx, study.grid.nt, interacts=interacts)
+    return 150e-6 + study.time.count * step
 
 
 def block_size(study: StudyConfig, cells: int, given: int | None, largest: int) -> int:
@@ -43,7 +37,7 @@ def block_size(study: StudyConfig, cells: int, given: int | None, largest: int) 
     largest : int
         Bytes of a cell in the largest variable.
     """
-    from dajko.solvers.lanes import WIDTH  # loads a compiler, which who only reads stores does not need
+    from dajko.solvers.primal_dual.lanes import WIDTH  # loads a compiler, which who only reads stores does not need
 
     seconds = estimated_seconds(study)
     size = min(_BLOCK_SECONDS / seconds, cells / 8)

@@ -17,7 +17,8 @@ from dajko.energy.internal.entropy import Entropy
 from dajko.energy.internal.porous_medium import PorousMedium
 from dajko.flow import Flow, trajectories
 from dajko.grid import Grid
-from dajko.solvers import PD3O, InteriorPoint
+from dajko.solvers.interior_point import InteriorPoint
+from dajko.solvers.pd3o import PD3O
 from dajko.study.execution.workers import Attendance
 
 # Seconds between two lines that say how far the compiler is.

@@ -15,8 +15,9 @@ from dajko.errors import InputError
 from dajko.grid import Array, Grid
 from dajko.observation import Observation
 from dajko.problem.problem import Problem
-from dajko.solvers import PD3O
-from dajko.study.config.ingredients import ExactTruth, PD3OConfig, SolvedTruth, SolverConfig
+from dajko.solvers import Solver
+from dajko.solvers.pd3o import PD3O
+from dajko.study.config.ingredients import ExactTruth, SolvedTruth
 from dajko.study.config.study import StudyConfig
 from dajko.study.design.plan import Plan
 from dajko.study.design.sweep import section_of
@@ -86,7 +87,7 @@ def cells_to_check(plan: Plan) -> Iterator[tuple[int, int]]:
 def _points(plan: Plan) -> NDArray[np.int64]:
     """Points among which there is each combination of what can be wrong together."""
     steps = any(
-        isinstance(solver, PD3OConfig) and (solver.primal_step is not None or solver.dual_step is not None)
+        isinstance(solver, PD3O) and (solver.primal_step is not None or solver.dual_step is not None)
         for solver in (plan.studies[point].solver for point in plan.sweep.distinct("solver")[0].tolist())
     )
     drawn = [(section_of(key),) for key in plan.perturbed_keys]
@@ -135,10 +136,10 @@ def check(study: StudyConfig, prefix: str) -> None:
         own_initial = density_of(study.truth.initial, own_grid, f"{prefix}.truth.initial")
         check_energy(study.truth.energy, own_grid, f"{prefix}.truth.energy")
         own_problem = Problem(own_initial, own_energy, own_grid, study.time.tau / study.truth.substeps)
-        _check_steps(study.truth.solver, own_problem, f"{prefix}.truth.solver")
+        _check_solver(study.truth.solver, own_problem, f"{prefix}.truth.solver")
     numbers = np.zeros(sum(len(o.labels) for o in observations))
     data = DataTerm(observations, numbers, study.theta).at_step(0) if observations else None
-    _check_steps(study.solver, Problem(initial, energy, grid, study.time.tau, data), f"{prefix}.solver")
+    _check_solver(study.solver, Problem(initial, energy, grid, study.time.tau, data), f"{prefix}.solver")
 
 
 def _check_size(study: StudyConfig, prefix: str) -> None:
@@ -155,14 +156,10 @@ def _check_size(study: StudyConfig, prefix: str) -> None:
         )
 
 
-def _check_steps(config: SolverConfig, problem: Problem, where: str) -> None:
-    """Check the step sizes that a user gave, at the initial density; those that the solver chooses always fit."""
-    if not isinstance(config, PD3OConfig) or (config.primal_step is None and config.dual_step is None):
-        return
-    try:
-        PD3O(**config.model_dump(exclude={"kind"})).check_steps(problem)
-    except InputError as error:
-        raise InputError(f"{where}: {str(error).replace('solver.', '')}") from None
+def _check_solver(solver: Solver, problem: Problem, where: str) -> None:
+    """Check that a solver can take the first step."""
+    if sentence := solver.why_not(problem):
+        raise InputError(f"{where}: {sentence}")
 
 
 def _surely_finite(observations: Sequence[Observation], densities: Array, grid: Grid) -> bool:

@@ -24,9 +24,9 @@ from dajko.observation import Observation
 from dajko.profile import Profile
 from dajko.profile.values import ProfileValues
 from dajko.resolution import check_spreads, odd_even, resolution
-from dajko.solvers import PD3O, InteriorPoint, Solver
+from dajko.solvers import Solver
 from dajko.status import Status
-from dajko.study.config.ingredients import EnergyConfig, ExactTruth, PD3OConfig, SolvedTruth, SolverConfig
+from dajko.study.config.ingredients import EnergyConfig, ExactTruth, SolvedTruth
 from dajko.study.config.study import StudyConfig
 
 # The interaction of a member may take 2 GB, once on each worker.
@@ -98,7 +98,7 @@ def build(study: StudyConfig, prefix: str) -> Experiment:
         observations=observations_of(study, grid, prefix),
         has_data=known,
         theta=study.theta,
-        solver=_solver(study.solver),
+        solver=study.solver,
         truth=truth,
         truth_outside=_truth_outside(study, grid),
         data_exact=data_exact,
@@ -248,7 +248,7 @@ def _truth(request: _TruthRequest) -> tuple[Array, Array, Array]:
         own_grid = truth_grid(study, study.truth)
         density = density_of(study.truth.initial, own_grid, f"{prefix}.truth.initial")
         energy, substeps = energy_of(study.truth.energy), study.truth.substeps
-        run = trajectory(density, energy, own_grid, tau / substeps, steps * substeps, None, _solver(study.truth.solver))
+        run = trajectory(density, energy, own_grid, tau / substeps, steps * substeps, None, study.truth.solver)
         if not run.worst_status.usable:
             bad = int(np.argmax(run.status == run.worst_status))
             raise TruthError(f"the truth could not be computed: step {bad}: {run.worst_status.message}")
@@ -301,11 +301,6 @@ def truth_grid(study: StudyConfig, truth: SolvedTruth) -> Grid:
 def grid_of(study: StudyConfig) -> Grid:
     """The grid of the model."""
     return Grid(**study.grid.model_dump())
-
-
-def _solver(config: SolverConfig) -> Solver:
-    options = config.model_dump(exclude={"kind"})
-    return PD3O(**options) if isinstance(config, PD3OConfig) else InteriorPoint(**options)
 
 
 def energy_of(config: EnergyConfig) -> Energy:

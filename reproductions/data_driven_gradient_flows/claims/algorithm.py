@@ -10,10 +10,12 @@ from dajko.energy.energy import Energy
 from dajko.energy.internal.porous_medium import PorousMedium
 from dajko.flow import jko_step
 from dajko.grid import Array, Grid
+from dajko.problem.problem import Path, Problem
 from dajko.profile.barenblatt import Barenblatt
-from dajko.solvers import PD3O, InteriorPoint, Path, Problem
-from dajko.solvers.constraints import operator_norm, zero_dual
-from dajko.solvers.pd3o import lipschitz_bounds
+from dajko.solvers.algorithm_1.constraints import operator_norm, zero_dual
+from dajko.solvers.algorithm_1.method import lipschitz_bounds
+from dajko.solvers.interior_point import InteriorPoint
+from dajko.solvers.pd3o import PD3O
 from reproductions.data_driven_gradient_flows.finding import Finding, Table, Verdict
 from reproductions.data_driven_gradient_flows.stores import Flow, Stores
 from reproductions.data_driven_gradient_flows.words import count, fixed, row, short
@@ -125,7 +127,7 @@ def tolerance(stores: Stores) -> Finding:
     """How far a converged step of Algorithm 1 is from the minimiser."""
     figures = {name: step_differences(stores.flow(name)) for name in FIGURES}
     rows = [[name.replace("figure-", "").replace("-", "."), short(d.mean()), short(d.max())] for name, d in figures.items()]
-    tolerances = {f.config.solver.tol: f for f in stores.flows("accuracy")}
+    tolerances = {f.config.solver.content()["tol"]: f for f in stores.flows("accuracy")}
     finer = [
         [short(tol), count(f.iterations.mean()), short((d := step_differences(f)).mean()), short(d.max())]
         for tol, f in tolerances.items()

@@ -8,10 +8,11 @@ import numpy as np
 
 from dajko.data.data_term import DataTerm
 from dajko.grid import Array
+from dajko.problem.problem import Problem
 from dajko.profile.barenblatt import Barenblatt
-from dajko.solvers import PD3O, Problem
-from dajko.solvers.pd3o import lipschitz_bounds
-from dajko.solvers.splitting import Steps
+from dajko.solvers.algorithm_1.iteration import Steps
+from dajko.solvers.algorithm_1.method import lipschitz_bounds
+from dajko.solvers.pd3o import PD3O
 from dajko.status import Status
 from reproductions.data_driven_gradient_flows import figures
 from reproductions.data_driven_gradient_flows.finding import Finding, Picture, Table, Verdict

@@ -6,8 +6,10 @@ import numpy as np
 
 from dajko.certify.optimality import first_order, optimality
 from dajko.distance import kantorovich_potential
+from dajko.problem.problem import Problem, Step
 from dajko.report.optimality import first_order_figure
-from dajko.solvers import PD3O, InteriorPoint, Problem, Step
+from dajko.solvers.interior_point import InteriorPoint
+from dajko.solvers.pd3o import PD3O
 from reproductions.data_driven_gradient_flows.finding import Finding, Picture, Table, Verdict
 from reproductions.data_driven_gradient_flows.stores import Stores
 from reproductions.data_driven_gradient_flows.words import percent, short

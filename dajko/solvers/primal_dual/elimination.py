@@ -1,6 +1,6 @@
 """The linear system of a Newton step: densities eliminated at each node, nodes along x, data last.
 
-The equations are those of *Elimination* in :mod:`dajko.solvers.newton`.
+The equations are those of *Elimination* in :mod:`.newton`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import Any
 
 from dajko._numba import inline_kernel, kernel
 from dajko.grid import Array
-from dajko.solvers.lanes import (
+from dajko.solvers.primal_dual.lanes import (
     as_group,
     as_number,
     load,
@@ -21,9 +21,9 @@ from dajko.solvers.lanes import (
     store,
     store_group,
 )
-from dajko.solvers.layout import Data, Flows, Mesh, State, Work
-from dajko.solvers.panels import Layout, eliminate
-from dajko.solvers.sums import dot
+from dajko.solvers.primal_dual.layout import Data, Flows, Mesh, State, Work
+from dajko.solvers.primal_dual.panels import Layout, eliminate
+from dajko.solvers.primal_dual.sums import dot
 
 
 @kernel

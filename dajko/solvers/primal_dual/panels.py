@@ -1,8 +1,8 @@
-r"""The matrix ``S`` of :mod:`dajko.solvers.newton`: elimination ``L D L^T`` node by node, and substitution, for kernels.
+r"""The matrix ``S`` of :mod:`.newton`: elimination ``L D L^T`` node by node, and substitution, for kernels.
 
 ``S`` is a block matrix with one block row for each node; node j meets the nodes j + 1 and j + 2. Its columns that belong to
 node j are a panel: K columns of 3 K rows, the rows of the nodes j, j + 1 and j + 2, of which column k needs the rows
-k ... 2 K + k. From the numbers at the nodes that :mod:`dajko.solvers.newton` computes, a panel is
+k ... 2 K + k. From the numbers at the nodes that :mod:`.newton` computes, a panel is
 
     S[(j, k), (j, k)]         = a[j, k] + a[j, k - 1] + b[j - 1, k] + b[j + 1, k]
     S[(j, k + 1), (j, k)]     = -a[j, k]
@@ -28,7 +28,7 @@ from typing import Any, NamedTuple
 
 from dajko._numba import kernel
 from dajko.grid import Array
-from dajko.solvers.lanes import (
+from dajko.solvers.primal_dual.lanes import (
     WIDTH,
     load,
     load_group,
@@ -38,8 +38,8 @@ from dajko.solvers.lanes import (
     store,
     store_group,
 )
-from dajko.solvers.sums import dot
-from dajko.solvers.tiles import factor_square, load_tile, minus_earlier_columns, minus_products, store_tile
+from dajko.solvers.primal_dual.sums import dot
+from dajko.solvers.primal_dual.tiles import factor_square, load_tile, minus_earlier_columns, minus_products, store_tile
 
 # The shapes of a tile, as two tuples of that length: rows, in groups, and columns. Ten sums at once keep the multipliers
 # busy; two widths, because a panel that is no multiple of a tile is filled up.
@@ -95,7 +95,7 @@ def eliminate(
     ----------
     n, levels : int
     a, b, e : arrays of nodes and levels
-        As above; laid out as :mod:`dajko.solvers.layout` says, 0 at the ghost nodes.
+        As above; laid out as :mod:`.layout` says, 0 at the ghost nodes.
     matrix : array of n panels
         Receives U. Rows that a panel does not have must be 0.
     pivots : array of n levels

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dajko._numba import kernel
 from dajko.energy.kernels import internal
 from dajko.grid import Array
-from dajko.solvers.layout import Data, Flows, Mesh, Progress, State, Work
+from dajko.solvers.primal_dual.layout import Data, Flows, Mesh, Progress, State, Work
 
 # Bounds of the stopping rule: on complementarity relative to mu, on stationarity relative to mu times the length of the
 # grid, on continuity relative to the tolerance times the mass, on the mass of a level relative to the mass.

@@ -1,6 +1,6 @@
 """The arrays of the interior point method: what is in which, and how they lie.
 
-Letters are those of :mod:`dajko.solvers.newton`: n nodes, K levels after the first. There are three shapes:
+Letters are those of :mod:`.newton`: n nodes, K levels after the first. There are three shapes:
 
 - *cells*, for what lives at nodes and levels: entry ``(j + 1) K + k`` belongs to node j and level k + 1. The K entries in
   front and at least 2 K behind are ghost nodes, so that no loop has to ask whether a neighbour exists;
@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dajko.grid import Array, Grid
-from dajko.solvers import panels
-from dajko.solvers.lanes import LANES, WIDTH
+from dajko.solvers.primal_dual import panels
+from dajko.solvers.primal_dual.lanes import LANES, WIDTH
 
 
 class Mesh(NamedTuple):
@@ -59,7 +59,7 @@ class Flows(NamedTuple):
 
 
 class Data(NamedTuple):
-    """What one step is given, see :func:`dajko.solvers.march.begin`."""
+    """What one step is given, see :func:`dajko.solvers.primal_dual.march.begin`."""
 
     initial: Array  # cells, the old density at level 1
     row: Array  # numbers of nodes

@@ -28,10 +28,10 @@ gradients of the observations and ``t_i = tau d_y_i``. The second becomes
     S d_phi + sum_i t_i c_i = R2 + sum (wx r / d) l,    S = sum (wx / d) l l^T + sum dt^2 rho / (4 dx w_k) p p^T,
 
 with ``c_i = sum (wx g_i / d) l`` over the last level. S is symmetric positive definite, with one block row for each node
-(:mod:`dajko.solvers.panels`). One more right-hand side for each column ``c_i``, and a dense system of the size of the data,
+(:mod:`.panels`). One more right-hand side for each column ``c_i``, and a dense system of the size of the data,
 give ``t``. The positive curvature of the data term is one more column, ``g = sqrt(coefficient) x``.
 
-The kernels work on one problem or on eight at once, see :mod:`dajko.solvers.lanes`; :mod:`dajko.solvers.layout` says how
+The kernels work on one problem or on eight at once, see :mod:`.lanes`; :mod:`.layout` says how
 the arrays lie. In a loop over cells, i is the first entry of a group, so that ``i - K`` and ``i + K`` are the same levels
 one node to the left and to the right, ``i - 1`` and ``i + 1`` the level before and after.
 """
@@ -44,8 +44,8 @@ from typing import Any
 from dajko._numba import kernel
 from dajko.energy.internal import STIFF_EXPONENT
 from dajko.energy.kernels import internal_slope_and_curvature
-from dajko.solvers.elimination import border, eliminate_densities, factorise, observation_columns
-from dajko.solvers.lanes import (
+from dajko.solvers.primal_dual.elimination import border, eliminate_densities, factorise, observation_columns
+from dajko.solvers.primal_dual.lanes import (
     as_group,
     as_number,
     largest_of,
@@ -59,11 +59,11 @@ from dajko.solvers.lanes import (
     store,
     store_group,
 )
-from dajko.solvers.layout import Data, Flows, Mesh, Progress, State, Work
-from dajko.solvers.panels import NARROW, WIDE, Layout, substitute
-from dajko.solvers.stiff import advance_stiff, aim_below_ceiling, falls_of_ceiling, stiff_slope
-from dajko.solvers.stopping import has_converged
-from dajko.solvers.sums import accumulate, dot, total
+from dajko.solvers.primal_dual.layout import Data, Flows, Mesh, Progress, State, Work
+from dajko.solvers.primal_dual.panels import NARROW, WIDE, Layout, substitute
+from dajko.solvers.primal_dual.stiff import advance_stiff, aim_below_ceiling, falls_of_ceiling, stiff_slope
+from dajko.solvers.primal_dual.stopping import has_converged
+from dajko.solvers.primal_dual.sums import accumulate, dot, total
 
 # How far a Newton step may go towards the boundary of rho > 0 and s > 0.
 _STEP_SHARE = 0.99

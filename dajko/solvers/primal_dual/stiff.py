@@ -20,8 +20,8 @@ from typing import Any
 from dajko._numba import kernel
 from dajko.energy.internal import STIFF_EXPONENT
 from dajko.grid import Array
-from dajko.solvers.lanes import store
-from dajko.solvers.layout import Data, Flows, Mesh, State, Work
+from dajko.solvers.primal_dual.lanes import store
+from dajko.solvers.primal_dual.layout import Data, Flows, Mesh, State, Work
 
 # A slope of a stiff power, times tau, that is small beside the square of the domain's length.
 _LITTLE = 1e-6

@@ -1,6 +1,6 @@
 """Steps in time of ``interior_point``, one after the other in one kernel.
 
-A step that does not converge from a warm start begins again, cold, and then carefully (:mod:`dajko.solvers.starts`). One
+A step that does not converge from a warm start begins again, cold, and then carefully (:mod:`.starts`). One
 that does not converge either way stops the march, so that another solver can take it.
 """
 
@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from dajko._numba import kernel
 from dajko.grid import Array
-from dajko.solvers.layout import Data, Flows, Mesh, Progress, State, Work
-from dajko.solvers.newton import iterate
-from dajko.solvers.panels import Layout
-from dajko.solvers.starts import begin
-from dajko.solvers.stopping import transport
+from dajko.solvers.primal_dual.layout import Data, Flows, Mesh, Progress, State, Work
+from dajko.solvers.primal_dual.newton import iterate
+from dajko.solvers.primal_dual.panels import Layout
+from dajko.solvers.primal_dual.starts import begin
+from dajko.solvers.primal_dual.stopping import transport
 
 # What a warm start cannot do in so many iterations begins again, cold; what a cold one cannot do, carefully, with so many
 # times the iterations.

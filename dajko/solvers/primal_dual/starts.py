@@ -21,10 +21,10 @@ from dajko.energy.internal import STIFF_EXPONENT
 from dajko.energy.kernels import internal_slope
 from dajko.grid import Array
 from dajko.observation import LINEAR, MEAN, VARIANCE
-from dajko.solvers.lanes import as_number, load, store
-from dajko.solvers.layout import Data, Flows, Mesh, State, Work
-from dajko.solvers.stiff import level_off, stiff_density
-from dajko.solvers.stopping import objective
+from dajko.solvers.primal_dual.lanes import as_number, load, store
+from dajko.solvers.primal_dual.layout import Data, Flows, Mesh, State, Work
+from dajko.solvers.primal_dual.stiff import level_off, stiff_density
+from dajko.solvers.primal_dual.stopping import objective
 
 # How a solve begins: a floor under the density as a share of its maximum, and the mean of rho s as a share of the scale that
 # the tolerance refers to. Cold, both are fixed. Warm, they follow from the relative error e of the last prediction: it is e
@@ -251,7 +251,7 @@ def _keep_mass(mesh: Mesh, density: Array, start: Array, lane: int, lanes: int, 
 def _measure_with(
     mesh: Mesh, flows: Flows, density: Array, values: Array, mass: float, lane: int, numbers: int, data: Data
 ) -> float:
-    """Rows, squares, values and weights of one problem's observations, as :mod:`dajko.solvers.newton` defines them.
+    """Rows, squares, values and weights of one problem's observations, as :mod:`.newton` defines them.
 
     A step without data has rows and values 0, so that ``y`` stays 0. Returns what rounding in the observations is relative
     to.

@@ -8,7 +8,7 @@ from dajko._numba import kernel
 from dajko.energy.kernels import internal_curvature, internal_slope
 from dajko.grid import Array
 from dajko.quadrature import squared_change, weighted_square
-from dajko.solvers.constraints import Dual, Weights
+from dajko.solvers.algorithm_1.constraints import Dual, Weights
 
 
 @kernel

@@ -12,7 +12,7 @@ from dajko.data.operator import add_gradient, observe
 from dajko.grid import Array
 from dajko.problem.problem import Objective, energy_gradient, energy_value
 from dajko.quadrature import squared_change
-from dajko.solvers.constraints import (
+from dajko.solvers.algorithm_1.constraints import (
     Dual,
     Weights,
     adjoint_density,
@@ -20,7 +20,7 @@ from dajko.solvers.constraints import (
     apply,
     violations,
 )
-from dajko.solvers.proximal_maps import project_dual, prox_action, prox_action_internal
+from dajko.solvers.algorithm_1.proximal_maps import project_dual, prox_action, prox_action_internal
 
 # Sizes that changes are relative to are at least this: dual variables start at 0.
 LEAST_SIZE = 1e-12

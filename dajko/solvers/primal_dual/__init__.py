@@ -1,0 +1,1 @@
+"""The primal-dual interior point method: Newton steps, linear algebra in lanes, steps that march together."""
