@@ -15,28 +15,27 @@ from dajko.grid import Array, Grid
 
 
 def l1(u: ArrayLike, v: ArrayLike, grid: Grid) -> Array:
-    """``int |u - v| dx`` over the last axis of arrays of shape ``(..., nx + 1)``."""
+    """``int |u - v| dx`` over the last axis of arrays of shape ``(..., points)``."""
     return grid.integrate(np.abs(np.asarray(u) - np.asarray(v)))
 
 
 def l2(u: ArrayLike, v: ArrayLike, grid: Grid) -> Array:
-    """``(int (u - v)^2 dx)^(1/2)`` over the last axis of arrays of shape ``(..., nx + 1)``."""
+    """``(int (u - v)^2 dx)^(1/2)`` over the last axis of arrays of shape ``(..., points)``."""
     return np.sqrt(grid.integrate((np.asarray(u) - np.asarray(v)) ** 2))
 
 
 def w2(u: ArrayLike, v: ArrayLike, grid: Grid) -> Array:
-    """Wasserstein distance of order 2 over the last axis of arrays of the same shape ``(..., nx + 1)``.
+    """Wasserstein distance of order 2 over the last axis of arrays of the same shape ``(..., points)``.
 
-    A grid function stands for the density that is constant around each node, up to half way to its neighbours, so that its
-    mass is that of the trapezoidal rule. Its quantile function is then piecewise linear, and in one dimension
-    ``W2^2 = int_0^1 (Q_u - Q_v)^2 dq`` is integrated exactly. This is the usual distance, without the factor 1/2 of (2.1).
-    The result is NaN where a density is not finite or has no mass.
+    A grid function stands for the density that is constant between the edges of the grid: in a cell, or around a node up to
+    half way to its neighbours, so that its mass is that of the trapezoidal rule. Its quantile function is then piecewise
+    linear, and in one dimension ``W2^2 = int_0^1 (Q_u - Q_v)^2 dq`` is integrated exactly. This is the usual distance,
+    without the factor 1/2 of (2.1). The result is NaN where a density is not finite or has no mass.
     """
     a, b = (np.ascontiguousarray(d, dtype=np.float64) for d in np.broadcast_arrays(u, v))
-    edges = np.concatenate([[grid.left], 0.5 * (grid.x[1:] + grid.x[:-1]), [grid.right]])
     out = np.empty(a.shape[:-1])
-    n = grid.nx + 1
-    _w2_rows(a.reshape(-1, n), b.reshape(-1, n), grid.wx, edges, out.reshape(-1))
+    n = grid.points
+    _w2_rows(a.reshape(-1, n), b.reshape(-1, n), grid.wx, grid.edges, out.reshape(-1))
     return out
 
 
@@ -49,17 +48,16 @@ def kantorovich_potential(u: ArrayLike, v: ArrayLike, grid: Grid) -> Array:
 
     Parameters
     ----------
-    u, v : array of shape (nx + 1,)
+    u, v : array of shape (points,)
         New and old density, of positive mass.
 
     Returns
     -------
-    array of shape (nx + 1,)
+    array of shape (points,)
         Of mean 0 with respect to u; NaN where u is 0, where the potential is not unique.
     """
     new, old = np.asarray(u, dtype=np.float64), np.asarray(v, dtype=np.float64)
-    edges = np.concatenate([[grid.left], 0.5 * (grid.x[1:] + grid.x[:-1]), [grid.right]])
-    width = np.diff(edges)
+    edges, width = grid.edges, np.diff(grid.edges)
     p, q = (d * grid.wx / float(grid.integrate(d)) for d in (new, old))
     before_p, before_q = np.cumsum(p) - p, np.cumsum(q) - q
     at_nodes = before_p + p * (grid.x - edges[:-1]) / width

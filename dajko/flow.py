@@ -38,7 +38,7 @@ def jko_step(
 
     Parameters
     ----------
-    density : array of shape (nx + 1,)
+    density : array of shape (points,)
         Previous density.
     energy : Energy
     grid : Grid
@@ -152,7 +152,7 @@ class Trajectory:
     After a failed step, densities, energies and residuals are NaN and the status stays pending.
     """
 
-    density: Array  # (steps + 1, nx + 1)
+    density: Array  # (steps + 1, points)
     energy: Array  # (steps + 1,), F without the data term
     mass: Array  # (steps + 1,)
     status: NDArray[np.int8]  # (steps + 1,), converged at the initial time
@@ -184,7 +184,7 @@ Watch = Callable[[int, int, Problem, Step], None]
 
 
 def trajectories(flows: Sequence[Flow], watch: Watch | None = None) -> list[Trajectory]:
-    """Several flows; those that share solver options, grid and number of steps are solved together.
+    """Several flows; those that share solver options, grid, number of steps and what is measured are solved together.
 
     What comes out does not depend on what is solved together, nor on being watched, to the last bit.
 
@@ -197,9 +197,9 @@ def trajectories(flows: Sequence[Flow], watch: Watch | None = None) -> list[Traj
     found: list[Trajectory | None] = [None] * len(flows)
     groups: dict[tuple[Any, ...], list[int]] = {}
     for i, flow in enumerate(flows):
-        numbers = 0 if flow.data is None else np.shape(flow.data.values)[-1]
+        measured = None if flow.data is None else tuple(flow.data.observations)
         interacts = flow.energy.interaction is not None
-        groups.setdefault((flow.solver, interacts, flow.grid, flow.steps, numbers), []).append(i)
+        groups.setdefault((flow.solver, interacts, flow.grid, flow.steps, measured), []).append(i)
     for members in groups.values():
         chosen = [flows[i] for i in members]
         results = [_empty(flow) for flow in chosen]
@@ -229,7 +229,7 @@ def trajectories(flows: Sequence[Flow], watch: Watch | None = None) -> list[Traj
 def _empty(flow: Flow) -> Trajectory:
     times = flow.steps + 1
     result = Trajectory(
-        density=np.full((times, flow.grid.nx + 1), np.nan),
+        density=np.full((times, flow.grid.points), np.nan),
         energy=np.full(times, np.nan),
         mass=np.full(times, np.nan),
         status=np.zeros(times, dtype=np.int8),
@@ -253,7 +253,7 @@ def evolve(
 
     Parameters
     ----------
-    density : array of shape (nx + 1,)
+    density : array of shape (points,)
         Initial density.
     energy : Energy
     grid : Grid
@@ -297,7 +297,7 @@ def evolve(
             "odd_even": (
                 "time",
                 odd_even(run.density, grid),
-                {"long_name": "relative amplitude of the mode that alternates from node to node", "units": "1"},
+                {"long_name": "relative amplitude of the mode that alternates from point to point", "units": "1"},
             ),
             "resolution": (
                 "time",

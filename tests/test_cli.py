@@ -224,7 +224,7 @@ NO_MASS = "the density must have a positive mass, got 0"
 BAD_STUDIES = [
     # keys and types
     ({"thetta": 1}, "thetta", "unknown key; allowed: title, truth, model, grid, time, observations, noise, theta, "),
-    ({"grid.ny": 1}, "grid.ny", "unknown key; allowed: left, right, nx, nt, time_rule"),
+    ({"grid.ny": 1}, "grid.ny", "unknown key; allowed: left, right, nx, nt, scheme, time_rule"),
     ({"theta": "small"}, "theta", "must be a number, got 'small'"),
     ({"theta": "1.0"}, "theta", "must be a number, got '1.0'"),
     ({"theta": True}, "theta", "must be a number, got true"),
@@ -253,7 +253,7 @@ BAD_STUDIES = [
     ({"grid.nt": 0}, "grid.nt", "must be at least 1, got 0"),
     ({"grid.left": 0.7}, "grid", "left must be less than right, got 0.7 and 0.7"),
     ({"grid.right": math.inf}, "grid.right", "must be a finite number, got .inf"),
-    ({"grid.time_rule": "left"}, "grid.time_rule", "must be 'right' or 'trapezoid', got 'left'"),
+    ({"grid.time_rule": "left"}, "grid.time_rule", "must be 'half_level', 'right' or 'trapezoid', got 'left'"),
     ({"grid.nx": 10**12}, "", "the densities of one member must be at most 67108864 numbers"),
     ({"noise.level": -0.1}, "noise.level", "must be at least 0, got -0.1"),
     ({"noise.kind": "poisson"}, "noise.kind", "must be 'gaussian', got 'poisson'"),
@@ -280,7 +280,7 @@ BAD_STUDIES = [
     (
         {"model.initial": values([1] * 10)},
         "model.initial.values",
-        "must be 11 numbers, one for each node of the grid (nx + 1), got 10",
+        "must be 11 numbers, one for each point of the grid, got 10",
     ),
     ({"model.initial": values([])}, "model.initial.values", "must not be empty"),
     ({"model.initial.shift": 5.0}, "model.initial", NO_MASS),
@@ -307,7 +307,7 @@ BAD_STUDIES = [
     (
         {"model.energy.potential": values([1.0])},
         "model.energy.potential.values",
-        "must be 11 numbers, one for each node",
+        "must be 11 numbers, one for each point of the grid",
     ),
     (
         {"model.energy.potential": values([math.inf] + [0] * 10)},

@@ -115,8 +115,8 @@ def test_other_bad_input_is_refused():
     [
         (np.zeros(5), r"potential must have the shape \(31,\)"),
         (lambda x: x[1:], r"potential must have the shape \(31,\)"),
-        (lambda x: np.where(x > 0, x, np.nan), "potential must be finite at every node"),
-        ("steep", "potential must be a number at each node of the grid, or a function of x, got 'steep'"),
+        (lambda x: np.where(x > 0, x, np.nan), "potential must be finite at every point of the grid"),
+        ("steep", "potential must be a number at each point of the grid, or a function of x, got 'steep'"),
     ],
 )
 def test_bad_potentials_are_refused(potential, says):

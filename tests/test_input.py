@@ -78,6 +78,7 @@ RIGHT = [
     (POSITIVE, "OrnsteinUhlenbeck.stiffness OrnsteinUhlenbeck.std OrnsteinUhlenbeck.mass PD3O.tol"),
     (POSITIVE, "PD3O.constraint_tolerance jko_step.tau evolve.tau euclidean.step.tau euclidean.evolve.tau"),
     (POSITIVE, "euclidean.steps_in_time.tau Grid.right"),
+    ({"None"}, "Grid.time_rule"),
     (POSITIVE | {"None"}, "PD3O.primal_step PD3O.dual_step"),
     (POSITIVE | {"infinity"}, "DataTerm.theta euclidean.LinearData.theta"),
     (POSITIVE - {"a half"}, "PorousMedium.m PowerLaw.attraction Barenblatt.m"),
@@ -116,7 +117,7 @@ class Call:
 
 
 CALLS = {
-    "Grid": Call(dajko.Grid, {"left": 0.0, "right": 1.0, "nx": 10, "nt": 2, "time_rule": "right"}),
+    "Grid": Call(dajko.Grid, {"left": 0.0, "right": 1.0, "nx": 10, "nt": 2, "time_rule": "right", "scheme": "centred"}),
     "Grid.integrate": Call(GRID.integrate, {"values": START}),
     "Grid.check_density": Call(GRID.check_density, {"density": START}),
     "PorousMedium": Call(dajko.PorousMedium, {"m": 2.0}),

@@ -179,10 +179,10 @@ def test_bad_parameters_are_refused(make, says):
         (np.arange(31.0**2).reshape(31, 31), "interaction must be a symmetric matrix"),
         (lambda r: r, "interaction must be an even function of x - y"),
         (lambda x, y: x - y, "interaction must be symmetric in x and y"),
-        (lambda r: np.where(r == 0, np.inf, 0.0), "interaction must be finite at every pair of nodes"),
+        (lambda r: np.where(r == 0, np.inf, 0.0), "interaction must be finite at every pair of points of the grid"),
         (lambda r: r[1:], r"interaction must have the shape \(61,\)"),
         ("steep", "interaction must be a named kernel, a matrix with a number for each pair"),
-        (PowerLaw(400.0, None, 1e308), "interaction must be finite at every pair of nodes"),
+        (PowerLaw(400.0, None, 1e308), "interaction must be finite at every pair of points of the grid"),
         (interaction_on(GaussianKernel(), Grid(0.0, 1.0, 30, 1)), "interaction has been evaluated on another grid"),
     ],
 )

@@ -29,8 +29,9 @@ from dajko.energy.kernels import internal_slope
 from dajko.grid import Array
 from dajko.problem.problem import Path, Problem, Step
 from dajko.status import Status
+from dajko.transport import transport
 
-# Largest relative change of the mass, of all nodes, and of the even and the odd ones.
+# Largest relative change of the mass of a sublattice.
 MOST_MASS_CHANGE = 1e-8
 # The leak of an iterate near the minimiser may be larger than its gap: of first order in the distance, not of second.
 _LEAK = 2.5
@@ -110,13 +111,12 @@ def certificate(problem: Problem, path: Path, potential: Array | None = None) ->
     if not (np.isfinite(path.density).all() and np.isfinite(path.flux).all() and largest > 0.0):
         return Certificate(*[math.nan] * 6)
     total = float(grid.integrate(problem.initial))
-    mass = max(abs(float(grid.wx[i::2] @ (u - problem.initial)[i::2])) for i in (0, 1)) / total
+    step, change = grid.sublattices, grid.wx * (u - problem.initial)
+    mass = max(abs(float(change[i::step].sum())) for i in range(step)) / total
     with np.errstate(all="ignore"):
         bound = duality.dual_bound(problem, path, potential)
         phi, objective = bound.potential, problem.value(path)
-        v = duality.velocity(phi, grid)
-        leak = np.sum(phi * grid.wx * np.diff(path.density, axis=0))
-        leak -= np.sum(grid.wt[1:, None] * grid.wx * v * path.flux[1:])
+        leak = np.sum(phi * transport(grid).residual(path.density, path.flux))
         moved = objective - problem.tau * problem.combined_energy(u)
         length = grid.right - grid.left
         slow = _SLOW * min(problem.tau * _range(problem, u, bound.variation) / length, _FARTHEST * length)
@@ -142,16 +142,16 @@ def _range(problem: Problem, u: Array, variation: Array) -> float:
 
 
 def projected(path: Path, problem: Problem) -> Path:
-    """A path with nonnegative densities, the old one at level 0, whose even and odd nodes have its masses.
+    """A path with nonnegative densities, the old one at level 0, whose sublattices have its masses.
 
-    Centred differences keep these masses apart. What a splitting method has in excess or lacks is shared out by a factor.
+    What a splitting method has in excess or lacks is shared out by a factor.
     """
-    grid, initial = problem.grid, problem.initial
+    grid, initial, step = problem.grid, problem.initial, problem.grid.sublattices
     rho = np.maximum(path.density, 0.0)
-    for i in (0, 1):
-        part, wx = rho[:, i::2], grid.wx[i::2]
-        wanted, found = wx @ initial[i::2], part @ wx
+    for i in range(step):
+        part, wx = rho[:, i::step], grid.wx[i::step]
+        wanted, found = wx @ initial[i::step], part @ wx
         part *= np.divide(wanted, found, out=np.zeros_like(found), where=found > 0.0)[:, None]
-        part[found <= 0.0] = initial[i::2]
+        part[found <= 0.0] = initial[i::step]
     rho[0] = initial
     return Path(rho, path.flux)

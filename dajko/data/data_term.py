@@ -87,7 +87,7 @@ class DataTerm:
         return values
 
     def measure(self, density: ArrayLike, grid: Grid) -> Array:
-        """``B_h`` of a density of shape ``(nx + 1,)``, shape ``(numbers,)``."""
+        """``B_h`` of a density of shape ``(points,)``, shape ``(numbers,)``."""
         return measure(self.observations, density, grid)
 
     def value(self, density: ArrayLike, grid: Grid) -> float:
@@ -96,16 +96,16 @@ class DataTerm:
         return float(misfit @ misfit / (2.0 * self.theta))
 
     def gradient(self, density: ArrayLike, grid: Grid) -> Array:
-        """Gradient of :meth:`value` in the weighted inner product of space, shape ``(nx + 1,)``."""
-        u = checked_grid(grid).on_nodes("density", density)
+        """Gradient of :meth:`value` in the weighted inner product of space, shape ``(points,)``."""
+        u = checked_grid(grid).on_points("density", density)
         factor = (self.measure(u, grid) - self.row) / self.theta
         result = np.zeros_like(u)
         add_gradient(operator(self.observations, grid), u, factor, result)
         return result
 
     def hessian_product(self, density: ArrayLike, direction: ArrayLike, grid: Grid) -> Array:
-        """Derivative of :meth:`gradient` in a direction of shape ``(nx + 1,)``."""
-        u, h = checked_grid(grid).on_nodes("density", density), grid.on_nodes("direction", direction)
+        """Derivative of :meth:`gradient` in a direction of shape ``(points,)``."""
+        u, h = checked_grid(grid).on_points("density", density), grid.on_points("direction", direction)
         op = operator(self.observations, grid)
         result = np.zeros_like(u)
         add_hessian_product(op, u, (self.measure(u, grid) - self.row) / self.theta, h, result)
@@ -117,7 +117,7 @@ class DataTerm:
 
 
 def measure(observations: Iterable[str | Observation], density: ArrayLike, grid: Grid) -> Array:
-    """``B_h`` of densities of shape ``(..., nx + 1)``, shape ``(..., numbers)``.
+    """``B_h`` of densities of shape ``(..., points)``, shape ``(..., numbers)``.
 
     Raises
     ------
@@ -125,8 +125,8 @@ def measure(observations: Iterable[str | Observation], density: ArrayLike, grid:
         If there is no such observation, it does not fit the grid, or the densities are no numbers at its nodes.
     """
     op = operator(as_observations(observations), checked_grid(grid))
-    u = grid.on_nodes("density", density)
-    flat = u.reshape(-1, grid.nx + 1)
+    u = grid.on_points("density", density)
+    flat = u.reshape(-1, grid.points)
     out = np.empty((flat.shape[0], op.kind.size))
     for row, values in zip(flat, out, strict=True):
         observe(op, row, values)

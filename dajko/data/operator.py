@@ -28,7 +28,7 @@ class Row(Observation):
 
     Parameters
     ----------
-    footprint : array of shape (nx + 1,)
+    footprint : array of shape (points,)
         f at the nodes of the only grid that it is for.
     square : float
     """
@@ -52,9 +52,9 @@ class Operator(NamedTuple):
     """Measurement operator B_h on a grid, as kernels read it."""
 
     kind: NDArray[np.int64]  # (numbers,)
-    footprint: Array  # (numbers, nx + 1)
-    x: Array  # (nx + 1,)
-    wx: Array  # (nx + 1,)
+    footprint: Array  # (numbers, points)
+    x: Array  # (points,)
+    wx: Array  # (points,)
     square: Array  # (numbers,), of the kind QUADRATIC
 
 
@@ -62,7 +62,7 @@ def operator(observations: Iterable[str | Observation], grid: Grid) -> Operator:
     """The measurement operator B_h of several observations on a grid."""
     objects = [as_observation(o) for o in observations]
     kinds = [o.formula for o in objects for _ in o.labels]
-    footprints = [o.footprints(grid) for o in objects] or [np.zeros((0, grid.nx + 1))]
+    footprints = [o.footprints(grid) for o in objects] or [np.zeros((0, grid.points))]
     squares = [o.square if isinstance(o, Row) else 0.0 for o in objects for _ in o.labels]
     return Operator(np.array(kinds, dtype=np.int64), np.concatenate(footprints), grid.x, grid.wx, np.array(squares))
 
@@ -73,7 +73,7 @@ class FixedMass(NamedTuple):
     The centre c is that of the grid, so that nothing cancels however far the grid is from the origin.
     """
 
-    rows: Array  # (numbers, nx + 1)
+    rows: Array  # (numbers, points)
     squares: Array  # (numbers,)
     offsets: Array  # (numbers,)
 
@@ -81,7 +81,7 @@ class FixedMass(NamedTuple):
 def at_fixed_mass(observations: Iterable[str | Observation], grid: Grid, mass: float) -> FixedMass:
     """What observations are for densities of one mass."""
     center = 0.5 * (grid.left + grid.right)
-    x, rows, squares, offsets = grid.x - center, [np.zeros((0, grid.nx + 1))], [], []
+    x, rows, squares, offsets = grid.x - center, [np.zeros((0, grid.points))], [], []
     for observation in map(as_observation, observations):
         row, square, offset = observation.footprints(grid), 0.0, 0.0
         if isinstance(observation, Expectation):
@@ -143,7 +143,7 @@ def observe(op: Operator, u: Array, out: Array) -> None:
 
 @kernel
 def add_gradient(op: Operator, u: Array, factor: Array, out: Array) -> None:
-    """Add ``sum_i factor_i dB_i/du`` at ``u``, in the weighted inner product of space, to ``out`` of shape ``(nx + 1,)``."""
+    """Add ``sum_i factor_i dB_i/du`` at ``u``, in the weighted inner product of space, to ``out`` of shape ``(points,)``."""
     constant, linear, quadratic = 0.0, 0.0, 0.0
     mass, first, central = 1.0, 0.0, 0.0
     for i in range(op.kind.size):
@@ -182,7 +182,7 @@ def add_gradient(op: Operator, u: Array, factor: Array, out: Array) -> None:
 
 @kernel
 def add_hessian_product(op: Operator, u: Array, factor: Array, h: Array, out: Array) -> None:
-    """Add ``sum_i factor_i B_i''(u) h``, in the weighted inner product of space, to ``out`` of shape ``(nx + 1,)``."""
+    """Add ``sum_i factor_i B_i''(u) h``, in the weighted inner product of space, to ``out`` of shape ``(points,)``."""
     constant, linear, quadratic = 0.0, 0.0, 0.0
     mass, first, central = moments(op.x, op.wx, u)
     mean, spread = first / mass, central / mass

@@ -35,9 +35,9 @@ class Energy:
     ----------
     internal : InternalEnergy or None
         Internal energy U.
-    potential : Potential, callable, array of shape (nx + 1,) or None
-        Potential V, evaluated at the nodes of the grid.
-    interaction : Interaction, matrix of shape (nx + 1, nx + 1), callable or None
+    potential : Potential, callable, array of shape (points,) or None
+        Potential V, evaluated at the points of the grid.
+    interaction : Interaction, matrix of shape (points, points), callable or None
         Interaction W: an ingredient, a symmetric matrix, an even function of an array of differences ``x - y``, or a
         symmetric function of ``x`` and ``y``.
     """
@@ -60,7 +60,7 @@ class Energy:
         return NO_INTERNAL_ENERGY if self.internal is None else self.internal.exponent
 
     def potential_on(self, grid: Grid) -> Array:
-        """Potential at the nodes, shape ``(nx + 1,)``.
+        """Potential at the points of a grid, shape ``(points,)``.
 
         Raises
         ------
@@ -69,19 +69,19 @@ class Energy:
         """
         checked_grid(grid)
         if self.potential is None:
-            return np.zeros(grid.nx + 1)
+            return np.zeros(grid.points)
         given = called("potential", self.potential, grid.x) if callable(self.potential) else self.potential
         values = _values(given).copy()
         if values.ndim == 0:
-            values = np.full(grid.nx + 1, float(values))
-        if values.shape != (grid.nx + 1,):
-            raise InputError(f"potential must have the shape ({grid.nx + 1},) of the grid, got {values.shape}")
+            values = np.full(grid.points, float(values))
+        if values.shape != (grid.points,):
+            raise InputError(f"potential must have the shape ({grid.points},) of the grid, got {values.shape}")
         if not np.isfinite(values).all():
-            raise InputError("potential must be finite at every node of the grid")
+            raise InputError("potential must be finite at every point of the grid")
         return values
 
     def interaction_on(self, grid: Grid) -> GridInteraction | None:
-        """The interaction between the nodes, None without one.
+        """The interaction between the points, None without one.
 
         Raises
         ------
@@ -96,25 +96,25 @@ class Energy:
         return Energy(self.internal, self.potential_on(grid), self.interaction_on(grid))
 
     def value(self, density: ArrayLike, grid: Grid) -> Array:
-        """Energy ``F_h`` of (4.1) of densities of shape ``(..., nx + 1)``, shape ``(...)``."""
-        u = checked_grid(grid).on_nodes("density", density)
+        """Energy ``F_h`` of (4.1) of densities of shape ``(..., points)``, shape ``(...)``."""
+        u = checked_grid(grid).on_points("density", density)
         internal_energy = internal_values(u.reshape(-1), self.exponent).reshape(u.shape)
         local, interaction = grid.integrate(internal_energy + self.potential_on(grid) * u), self.interaction_on(grid)
         return local if interaction is None else np.asarray(local + interaction.value(u))
 
     def first_variation(self, density: ArrayLike, grid: Grid) -> Array:
-        """``U'(u) + V + W * u`` at the nodes, shape ``(nx + 1,)``."""
-        u = checked_grid(grid).on_nodes("density", density)
+        """``U'(u) + V + W * u`` at the points, shape ``(points,)``."""
+        u = checked_grid(grid).on_points("density", density)
         local, interaction = internal_slopes(u, self.exponent) + self.potential_on(grid), self.interaction_on(grid)
         return np.asarray(local if interaction is None else local + interaction.mean_field(u))
 
     def hessian_product(self, density: ArrayLike, direction: ArrayLike, grid: Grid) -> Array:
-        """Derivative of :meth:`first_variation` in a direction, ``U''(u) h + W * h``, shape ``(nx + 1,)``."""
+        """Derivative of :meth:`first_variation` in a direction, ``U''(u) h + W * h``, shape ``(points,)``."""
         checked_grid(grid)
-        u, h = grid.on_nodes("density", density), grid.on_nodes("direction", direction)
+        u, h = grid.on_points("density", density), grid.on_points("direction", direction)
         local, interaction = internal_curvatures(u, self.exponent) * h, self.interaction_on(grid)
         return np.asarray(local if interaction is None else local + interaction.mean_field(h))
 
 
 def _values(given: object) -> Array:
-    return array("potential", given, "a number at each node of the grid, or a function of x")
+    return array("potential", given, "a number at each point of the grid, or a function of x")

@@ -41,10 +41,10 @@ class GridInteraction:
     Parameters
     ----------
     grid : Grid
-    matrix : array of shape (nx + 1, nx + 1)
+    matrix : array of shape (points, points)
         ``W_ij``, finite and symmetric.
-    differences : array of shape (2 nx + 1,), optional
-        Of a convolution kernel, its values at ``-nx dx ... nx dx``.
+    differences : array of shape (2 points - 1,), optional
+        Of a convolution kernel, its values at ``(1 - points) dx ... (points - 1) dx``.
     """
 
     grid: Grid
@@ -53,17 +53,17 @@ class GridInteraction:
 
     @cached_property
     def weighted(self) -> Array:
-        """``W_ij wx_j``, which takes a density to its mean field, shape ``(nx + 1, nx + 1)``."""
+        """``W_ij wx_j``, which takes a density to its mean field, shape ``(points, points)``."""
         return np.ascontiguousarray(self.matrix * self.grid.wx)
 
     @cached_property
     def average(self) -> Array:
-        """``W`` averaged over its second argument, shape ``(nx + 1,)``."""
+        """``W`` averaged over its second argument, shape ``(points,)``."""
         return np.asarray(self.grid.integrate(self.matrix) / self.grid.wx.sum())
 
     @cached_property
     def centred(self) -> Array:
-        """``W`` less its averages over either argument, shape ``(nx + 1, nx + 1)``: it takes constants to 0.
+        """``W`` less its averages over either argument, shape ``(points, points)``: it takes constants to 0.
 
         On densities of mass M, W has the same energy as ``centred`` with the potential ``M average`` and a constant. What W
         does to the mass, which a step keeps, is gone: ``centred`` is positive semidefinite if W is so on perturbations of
@@ -73,7 +73,7 @@ class GridInteraction:
         return np.asarray(self.matrix - self.average[:, None] - self.average + mean)
 
     def potential(self, mass: float) -> Array:
-        """What ``W`` has and ``centred`` lacks, as a potential for densities of one mass, shape ``(nx + 1,)``."""
+        """What ``W`` has and ``centred`` lacks, as a potential for densities of one mass, shape ``(points,)``."""
         mean = float(self.grid.integrate(self.average) / self.grid.wx.sum())
         return np.asarray(mass * (self.average - 0.5 * mean))
 
@@ -81,7 +81,7 @@ class GridInteraction:
     def eigen(self) -> tuple[Array, Array]:
         """Eigenvalues of ``centred`` in the inner product of space, largest first, and eigenfunctions along the first axis.
 
-        There are nx of them, of mass zero; the constants are left out.
+        There are points - 1 of them, of mass zero; the constants are left out.
         """
         root = np.sqrt(self.grid.wx)
         scaled, constant = root[:, None] * self.centred * root, root / np.linalg.norm(root)
@@ -103,7 +103,7 @@ class GridInteraction:
         return bool(values[-1] >= -ROUNDING * self.norm)
 
     def mean_field(self, density: ArrayLike) -> Array:
-        """``W * u`` of densities of shape ``(..., nx + 1)``, the same shape; by FFT where that is faster."""
+        """``W * u`` of densities of shape ``(..., points)``, the same shape; by FFT where that is faster."""
         u = np.asarray(density, dtype=np.float64)
         if self.differences is not None and u.shape[-1] >= FFT_NODES:
             return self._by_fft(u)
@@ -124,7 +124,7 @@ class GridInteraction:
         import scipy.fft
 
         assert self.differences is not None
-        nodes = self.grid.nx + 1
+        nodes = self.grid.points
         length = 2 * scipy.fft.next_fast_len(nodes)
         column = np.zeros(length)
         column[:nodes] = self.differences[nodes - 1 :]
@@ -132,7 +132,7 @@ class GridInteraction:
         return np.asarray(scipy.fft.rfft(column))
 
     def value(self, density: ArrayLike) -> Array:
-        """Interaction energy of densities of shape ``(..., nx + 1)``, shape ``(...)``."""
+        """Interaction energy of densities of shape ``(..., points)``, shape ``(...)``."""
         u = np.asarray(density, dtype=np.float64)
         return self.grid.integrate(0.5 * u * self.mean_field(u))
 
@@ -158,7 +158,7 @@ def interaction_on(given: InteractionLike, grid: Grid) -> GridInteraction:
 
     Parameters
     ----------
-    given : Interaction, matrix of shape (nx + 1, nx + 1), or function
+    given : Interaction, matrix of shape (points, points), or function
         A function of one argument is an even convolution kernel, called with an array of differences ``x - y``; a function
         of two is symmetric, called with arrays ``x`` and ``y`` that broadcast against each other.
     grid : Grid
@@ -176,7 +176,7 @@ def interaction_on(given: InteractionLike, grid: Grid) -> GridInteraction:
         return interaction_on(given.values, grid)
     if isinstance(given, Interaction):
         return _of_kernel(given, grid)
-    nodes = grid.nx + 1
+    nodes = grid.points
     if not callable(given):
         matrix = _numbers(given, (nodes, nodes), grid)
         return GridInteraction(grid, _symmetric(matrix, matrix.T, "a symmetric matrix"))
@@ -199,12 +199,12 @@ def _of_kernel(given: Interaction, grid: Grid) -> GridInteraction:
 
 
 def _differences(grid: Grid) -> Array:
-    return np.asarray(grid.dx * np.arange(-grid.nx, grid.nx + 1, dtype=np.float64))
+    return np.asarray(grid.dx * np.arange(1 - grid.points, grid.points, dtype=np.float64))
 
 
 def _convolution(values: Array, grid: Grid) -> GridInteraction:
-    node = np.arange(grid.nx + 1)
-    return GridInteraction(grid, values[node[:, None] - node + grid.nx], values)
+    node = np.arange(grid.points)
+    return GridInteraction(grid, values[node[:, None] - node + grid.points - 1], values)
 
 
 def _numbers(given: Any, shape: tuple[int, ...], grid: Grid) -> Array:
@@ -214,7 +214,7 @@ def _numbers(given: Any, shape: tuple[int, ...], grid: Grid) -> Array:
     if values.shape != shape:
         raise InputError(f"interaction must have the shape {shape} on this grid, got {values.shape}")
     if not np.isfinite(values).all():
-        raise InputError("interaction must be finite at every pair of nodes of the grid, also at the distance 0")
+        raise InputError("interaction must be finite at every pair of points of the grid, also at the distance 0")
     return values
 
 

@@ -36,21 +36,21 @@ class Observation(Ingredient, family="observation"):
         return [self.kind]
 
     def footprints(self, grid: Grid) -> Array:
-        """Functions f of a linear observation at the nodes, shape ``(numbers, nx + 1)``; zeros for a nonlinear one.
+        """Functions f of a linear observation at the nodes, shape ``(numbers, points)``; zeros for a nonlinear one.
 
         Raises
         ------
         InputError
             If the observation does not fit the grid.
         """
-        return np.zeros((1, checked_grid(grid).nx + 1))
+        return np.zeros((1, checked_grid(grid).points))
 
     def scale(self, density: Array, exact: Array, grid: Grid) -> Array:
         """Size of the signal, which a relative noise level refers to: by default the magnitude of what is measured.
 
         Parameters
         ----------
-        density : array of shape (times, nx + 1)
+        density : array of shape (times, points)
             True densities.
         exact : array of shape (times, numbers)
             What this observation gives for them.
@@ -64,7 +64,7 @@ class Observation(Ingredient, family="observation"):
 
 
 def width(density: Array, grid: Grid) -> tuple[Array, Array]:
-    """Width and mass of densities of shape ``(times, nx + 1)``; what depends on the origin has its size from them."""
+    """Width and mass of densities of shape ``(times, points)``; what depends on the origin has its size from them."""
     mass = grid.integrate(density)
     mean = grid.integrate(grid.x * density) / mass
     return np.sqrt(grid.integrate((grid.x - mean[:, None]) ** 2 * density) / mass), mass

@@ -16,4 +16,4 @@ class Mass(Observation, kind="mass"):
     label: ClassVar[str] = "mass"
 
     def footprints(self, grid: Grid) -> Array:
-        return np.ones((1, checked_grid(grid).nx + 1))
+        return np.ones((1, checked_grid(grid).points))

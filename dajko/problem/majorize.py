@@ -52,7 +52,7 @@ class Splitting:
     ----------
     values : array of shape (p,)
         The positive eigenvalues of the convex part, largest first.
-    modes : array of shape (p, nx + 1)
+    modes : array of shape (p, points)
         Their eigenfunctions, orthonormal in the inner product of space and of mass zero.
     convex : GridInteraction or None
         ``W+ = sum_p values_p modes_p modes_p^T``; None where it vanishes.

@@ -2,10 +2,11 @@
 
 With ``rho_0`` prescribed, the step minimises over densities ``rho[k, j]`` and fluxes ``m[k, j]`` on the space-time grid::
 
-    sum_k sum_j wt_k wx_j Phi(rho, m)  +  tau E_h(rho_nt),      E_h = F_h + |B_h - v|^2 / (2 theta)
+    action(rho, m)  +  tau E_h(rho_nt),      E_h = F_h + |B_h - v|^2 / (2 theta)
 
-subject to the continuity equation (4.3)-(4.5) without flux at the ends (4.6). ``Phi = m^2 / (2 rho)``, so the first sum is
-half the squared Wasserstein distance and the objective is that of the implicit Euler step of ``du/dt = div(u grad dE/du)``.
+subject to the continuity equation without flux at the ends, (4.3)-(4.6), as :mod:`dajko.transport` has them. The action, of
+``m^2 / (2 rho)``, is half the squared Wasserstein distance, and the objective that of the implicit Euler step of ``du/dt =
+div(u grad dE/du)``.
 """
 
 from __future__ import annotations
@@ -28,24 +29,25 @@ from dajko.energy.on_grid import GridInteraction, add_mean_field
 from dajko.grid import Array, Grid, checked_grid
 from dajko.quadrature import weighted_product
 from dajko.status import Status
+from dajko.transport import transport
 
 
 class Objective(NamedTuple):
     """The energy ``E_h`` of a step on a grid, as kernels read it."""
 
     exponent: float
-    potential: Array  # (nx + 1,)
+    potential: Array  # (points,)
     operator: Operator
     data: Array  # (numbers,)
     inverse_theta: float  # 0 without data
-    interaction: Array  # (nx + 1, nx + 1), W_ij wx_j; (0, 0) without interaction
+    interaction: Array  # (points, points), W_ij wx_j; (0, 0) without interaction
 
 
 @kernel
 def energy_value(objective: Objective, u: Array, misfit: Array, mean_field: Array) -> float:
     """``E_h(u)``.
 
-    ``misfit``, shape ``(numbers,)``, receives ``B_h(u) - v``, and ``mean_field``, shape ``(nx + 1,)``, the sum of potential
+    ``misfit``, shape ``(numbers,)``, receives ``B_h(u) - v``, and ``mean_field``, shape ``(points,)``, the sum of potential
     and interaction ``V + W * u``.
     """
     wx = objective.operator.wx
@@ -96,7 +98,7 @@ class Problem:
 
     Parameters
     ----------
-    density : array of shape (nx + 1,)
+    density : array of shape (points,)
         Previous density: finite, nonnegative, of positive mass.
     energy : Energy
     grid : Grid
@@ -168,21 +170,19 @@ class Problem:
     @property
     def at_rest(self) -> Path:
         """The old density at all levels, with no flux: feasible, and where every solver may begin."""
-        density = np.repeat(self.initial[None], self.grid.nt + 1, axis=0)
-        return Path(density, np.zeros_like(density))
+        return Path(*transport(self.grid).at_rest(self.initial))
 
     def value(self, path: Path) -> float:
         """The objective that a step minimises; infinite where a flux leaves vacuum."""
-        rho, m = path.density, path.flux
-        with np.errstate(divide="ignore", invalid="ignore"):
-            phi = np.where(rho > 0, 0.5 * m**2 / rho, np.where(m == 0, 0.0, np.inf))
-        weighted = phi[self.grid.wt > 0].T @ self.grid.wt[self.grid.wt > 0]
-        return float(self.grid.integrate(weighted)) + self.tau * self.combined_energy(rho[-1])
+        return transport(self.grid).action(path.density, path.flux) + self.tau * self.combined_energy(path.density[-1])
 
 
 @dataclass(frozen=True, eq=False)
 class Path:
-    """Densities and fluxes over artificial time, both of shape ``(nt + 1, nx + 1)``; the flux of level 0 is 0."""
+    """Densities, shape ``(nt + 1, points)``, and fluxes over artificial time; the flux of level 0 is 0.
+
+    Fluxes live at the nodes, of finite volumes at the ``nx + 1`` ends of the cells.
+    """
 
     density: Array
     flux: Array
@@ -206,10 +206,10 @@ class Step:
         One sentence for people.
     warm_start : object
         What the same solver may start the next step from.
-    potential : array of shape (nt, nx + 1), optional
+    potential : array of shape (nt, points), optional
         Multiplier of the continuity equation at the levels 1 to nt, of the sign and scale of interior_point's equations:
         the potential whose gradient is the velocity. None where the solver has none.
-    transported : array of shape (nx + 1,), optional
+    transported : array of shape (points,), optional
         The old density moved by the fluxes of the path, which is the new density where it is given: the path satisfies the
         continuity equation up to the tolerance of the solver, this density up to rounding.
     """
@@ -226,7 +226,7 @@ class Step:
 
     @property
     def density(self) -> Array:
-        """The new density, shape ``(nx + 1,)``."""
+        """The new density, shape ``(points,)``."""
         return np.asarray(self.path.density[-1] if self.transported is None else self.transported)
 
     @property

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from dajko.checks import array, number
-from dajko.grid import Array
+from dajko.grid import Array, Grid
 from dajko.ingredient import Ingredient
 
 # A domain that leaves out a greater part of a density's mass is to be doubted.
@@ -26,6 +26,10 @@ class Profile(Ingredient, family="profile"):
     @abstractmethod
     def __call__(self, x: ArrayLike, t: float = 0.0) -> Array:
         """Density at positions ``x`` (any shape) and time ``t``."""
+
+    def on(self, grid: Grid, t: float = 0.0) -> Array:
+        """What stands for the density on a grid at a time, shape ``(points,)``: values at nodes, or means over cells."""
+        return grid.sample(lambda x: self(x, t))
 
     @abstractmethod
     def share_below(self, x: float, t: float = 0.0) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from dajko.grid import Array, Grid
+from dajko.grid import Array
 from dajko.report.choice import combinations
 from dajko.report.errors import NORMS, cell_errors, smallest, summarise
 from dajko.report.reading import StudyResults, usable
@@ -137,9 +137,9 @@ def _against_finest(results: StudyResults, steps: pd.Series[float]) -> pd.DataFr
         if not members:
             continue
         coarse = results.fields(point, members, final=True)
-        grid = Grid(coarse.x[0], coarse.x[-1], coarse.x.size - 1, 1)
+        grid = coarse.grid
         rows_of = [used[reference].index(m) for m in members]
-        target = np.array([np.interp(coarse.x, fine.x, fine.density[i, -1]) for i in rows_of])
+        target = grid.restrict(fine.density[rows_of, -1], fine.grid)
         own = coarse.density[:, -1]
         mass = results.along(point)["mass"].values[members, 0]
         found = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dajko.report.words import number
+from dajko.report.words import SCHEMES, number
 from dajko.study.config.foreign import foreign_sentence, unknown
 from dajko.study.config.ingredients import EnergyConfig, ExactTruth
 from dajko.study.config.study import StudyConfig
@@ -46,10 +46,11 @@ def _model(study: StudyConfig) -> str:
     else:
         steps = f"The flow takes {time.count} step{'s' if time.count > 1 else ''} of {tau}"
     cells = f"{shown('Nₓ', 'grid.nx', grid.nx)} and {shown('Nₜ', 'grid.nt', grid.nt)}"
+    scheme = f", {SCHEMES[grid.scheme]}" if "grid.scheme" not in swept else ""
     mass = f", rescaled to the mass {number(study.model.mass)}" if study.model.mass else ""
     return (
         f"The model has {_energy(study.model.energy)} and starts from {study.model.initial.in_words(number)}{mass}. {steps} "
-        f"on ({number(grid.left)}, {number(grid.right)}) with {cells}, by the solver {_solver(study)}."
+        f"on ({number(grid.left)}, {number(grid.right)}) with {cells}{scheme}, by the solver {_solver(study)}."
     )
 
 

@@ -293,13 +293,13 @@ def densities(results: StudyResults, errors: pd.DataFrame, best: pd.DataFrame) -
     chosen = _times(results, main.time)
     figure, grid = style.panels(len(chosen), most_columns=3, height=1.75)
     for axes, step in zip(grid, chosen, strict=True):
-        axes.fill_between(main.x, main.truth[0, step], color="0.88", linewidth=0, zorder=1)
-        axes.plot(main.x, main.truth[0, step], color=style.BLACK, linewidth=1.0, zorder=2)
+        axes.fill_between(main.grid.x, main.truth[0, step], color="0.88", linewidth=0, zorder=1)
+        axes.plot(main.grid.x, main.truth[0, step], color=style.BLACK, linewidth=1.0, zorder=2)
         for curve, field in reversed(fields):
             look = {k: v for k, v in curve.style.items() if k != "marker"}
-            axes.plot(field.x, field.density[0, step], **look, zorder=4)
+            axes.plot(field.grid.x, field.density[0, step], **look, zorder=4)
         axes.set_title(f"$t$ = {mathematics(float(main.time[step]), 3, least=1e-4)}", loc="left")
-        axes.set_xlim(main.x[0], main.x[-1])
+        axes.set_xlim(main.grid.x[0], main.grid.x[-1])
         axes.set_ylim(bottom=0.0)
     style.outer_labels(grid, "position $x$", "density $u$")
     truth = Line2D([], [], color=style.BLACK, linewidth=1.0, label="truth")

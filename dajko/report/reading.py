@@ -20,7 +20,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from dajko.errors import InputError
-from dajko.grid import Array
+from dajko.grid import Array, Grid
 from dajko.status import Status
 from dajko.study.commands.status import failure_kinds
 from dajko.study.config.foreign import as_stored
@@ -67,12 +67,13 @@ class Fields:
     ----------
     time : array of shape (times,)
         All times of the store, or the last alone.
-    x : array of shape (nx + 1,)
-    density, truth : array of shape (members, times, nx + 1)
+    grid : Grid
+        In space; of artificial time nothing is known.
+    density, truth : array of shape (members, times, points)
     """
 
     time: Array
-    x: Array
+    grid: Grid
     density: Array
     truth: Array
 
@@ -185,7 +186,11 @@ class StudyResults:
             found, time = found.expand_dims("time", axis=1), time[-1:]
         if final:
             found, time = found.isel(time=[-1]), time[-1:]
-        return Fields(time, np.asarray(cells["x"].values, dtype=float), found["density"].values, found["truth"].values)
+        x = np.asarray(cells["x"].values, dtype=float)
+        told = {"left": x[0], "right": x[-1], "scheme": "centred", **cells["x"].attrs}  # what stores did not tell at first
+        cells_in_space = x.size - (told["scheme"] == "centred")
+        grid = Grid(told["left"], told["right"], cells_in_space, nt=1, scheme=told["scheme"])
+        return Fields(time, grid, found["density"].values, found["truth"].values)
 
 
 def read_results(directory: Path) -> StudyResults:

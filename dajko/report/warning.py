@@ -133,12 +133,12 @@ def _odd_even(results: StudyResults) -> list[Warned]:
     if seen is None:
         return []
     short = (
-        f"the density alternates from node to node in {_share(seen.cells, seen.total)}, by up to {percent(seen.largest)}"
+        f"the density alternates from point to point in {_share(seen.cells, seen.total)}, by up to {percent(seen.largest)}"
         f"{_times(seen)}"
     )
     meaning = (
-        "Centred differences do not see this mode, and it does not decay: peaks and errors at single nodes are not to be "
-        "trusted. Start from a density that the mesh resolves, or refine it (grid.nx)."
+        "Peaks and errors at single points are not to be trusted. Centred differences do not see this mode, and it does not "
+        "decay. Start from a density that the mesh resolves, refine it (grid.nx), or take grid.scheme finite_volume."
     )
     return [Warned("odd_even", seen.cells, short, meaning)]
 

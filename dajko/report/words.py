@@ -21,13 +21,17 @@ _SYMBOLS = {
 }
 _WORDS = {
     "noise_level": "noise level",
+    "grid_scheme": "scheme in space",
     "grid_time_rule": "time rule",
     "solver_tol": "solver tolerance",
-    "solver_name": "solver",
+    "solver_kind": "solver",
     "model_initial_shift": "initial shift",
     "observations_every": "data every",
     "observations_operators": "observations",
 }
+
+# The schemes in space.
+SCHEMES = {"centred": "centred differences", "finite_volume": "finite volumes"}
 
 
 def _parts(value: float, digits: int, least: float) -> tuple[str, int | None]:

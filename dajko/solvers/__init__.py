@@ -104,6 +104,8 @@ def solve(solver: Solver, problem: Problem, warm_start: Any = None) -> Step:
 def take_over(solver: Solver, problem: Problem, failed: Step) -> Step:
     """The step by the rest of a solver's chain, after the solver itself has not converged."""
     for other in solver.then:
+        if other.why_not(problem):
+            continue
         step = other.take_over(problem)
         status = Status.FALLBACK if step.converged else step.status
         # The next step begins as if this one were the first: what a warm start extrapolates may be what went wrong.

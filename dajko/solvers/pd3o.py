@@ -78,7 +78,9 @@ class PD3O(Solver, kind="pd3o"):
         return fallback(self, problem)
 
     def why_not(self, problem: Problem) -> str:
-        """Steps that are given must satisfy the conditions of :meth:`steps`."""
+        """Its grid is the paper's; steps that are given must satisfy the conditions of :meth:`steps`."""
+        if problem.grid.scheme != "centred":
+            return f"pd3o is for grid.scheme centred, got {problem.grid.scheme}; take interior_point"
         if self.primal_step is None and self.dual_step is None:
             return ""
         from dajko.solvers.algorithm_1.method import why_not

@@ -153,9 +153,7 @@ class Stores:
         found = [
             f
             for f in flows
-            if f.config.solver.kind == solver
-            and f.config.grid.time_rule == rule
-            and (not swept or np.isfinite(f.theta) == data)
+            if f.config.solver.kind == solver and f.grid.time_rule == rule and (not swept or np.isfinite(f.theta) == data)
         ]
         if len(found) != 1:
             raise InputError(f"{name}: has {len(found)} flows with {solver}, {rule}, {'data' if data else 'no data'}")

@@ -95,7 +95,7 @@ def test_the_findings_are_those_of_the_tables(page):
 def test_what_was_run_is_said_in_a_sentence(page):
     text = words(page)
     assert "The truth is a Barenblatt profile (m = 2), known in closed form." in text
-    flow = "The flow takes 4 steps of τ = 5 x 10⁻⁴ on (-0.7, 0.7) with Nₓ = 12 and Nₜ = 2"
+    flow = "The flow takes 4 steps of τ = 5 x 10⁻⁴ on (-0.7, 0.7) with Nₓ = 12 and Nₜ = 2, centred differences"
     assert f"{flow}, by the solver pd3o with tolerance 10⁻³." in text
     assert (
         "Measured: mean and spread, at every step, with noise as swept, relative to the signal; weight θ as swept." in text

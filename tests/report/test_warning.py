@@ -21,7 +21,7 @@ def bad(**numbers):
         (
             {"mode": 0.05},
             "odd_even",
-            f"the density alternates from node to node in 1 of 4 cells (25\xa0%), by up to 5\xa0%, first at {STEP}, "
+            f"the density alternates from point to point in 1 of 4 cells (25\xa0%), by up to 5\xa0%, first at {STEP}, "
             "at the final time in all of these",
         ),
         (
@@ -52,5 +52,5 @@ def test_they_stand_in_the_box_on_top_of_the_page(make_study, tmp_path):
     page = write_page(tmp_path).read_text()
     box = page[page.index('class="warning"') :]
     box = box[: box.index("</div>")]
-    for words in ("alternates from node to node", "narrower than 4 mesh widths", "truth leaves the domain"):
+    for words in ("alternates from point to point", "narrower than 4 mesh widths", "truth leaves the domain"):
         assert words in box

@@ -3,7 +3,7 @@
 import numpy as np
 
 from dajko._numba import kernel
-from dajko.solvers.primal_dual.lanes import (
+from dajko.lanes import (
     LANES,
     PLAIN,
     WIDTH,
@@ -22,7 +22,7 @@ from dajko.solvers.primal_dual.lanes import (
     store,
     store_group,
 )
-from dajko.solvers.primal_dual.sums import accumulate, dot, total
+from dajko.lanes.sums import accumulate, dot, total
 
 
 @kernel

@@ -6,15 +6,17 @@ import pytest
 from dajko import Barenblatt, DoubleWell, Energy, Entropy, Gaussian, Grid, InteriorPoint, PorousMedium, evolve
 from dajko.status import Status
 
-WELL = Grid(-1.0, 1.0, 60, 2)
+WELLS = {scheme: Grid(-1.0, 1.0, 60, 2, scheme=scheme) for scheme in ("centred", "finite_volume")}
 
 
 @pytest.mark.parametrize("internal", [Entropy(), *(PorousMedium(m) for m in (1.5, 2.0, 2.5, 3.0, 8.0, 50.0))])
 @pytest.mark.parametrize("potential", ["none", "well", "two wells"])
-def test_energy_never_rises(internal, potential):
-    given = {"none": None, "well": 4.0 * WELL.x**2, "two wells": DoubleWell(1.0, 0.5)}[potential]
-    start = 0.5 * Gaussian(mean=0.2, std=0.1)(WELL.x)
-    flow = evolve(start, Energy(internal, potential=given), WELL, 1e-3, 5000)
+@pytest.mark.parametrize("scheme", WELLS)
+def test_energy_never_rises(internal, potential, scheme):
+    well = WELLS[scheme]
+    given = {"none": None, "well": 4.0 * well.x**2, "two wells": DoubleWell(1.0, 0.5)}[potential]
+    start = 0.5 * Gaussian(mean=0.2, std=0.1)(well.x)
+    flow = evolve(start, Energy(internal, potential=given), well, 1e-3, 5000)
     assert (flow.status == Status.CONVERGED).all()
     energy = flow.energy.values
     assert np.diff(energy).max() <= 1e-9 * np.abs(energy).max()
@@ -23,21 +25,23 @@ def test_energy_never_rises(internal, potential):
 
 
 @pytest.mark.parametrize("tol", [1e-5, 1e-9])
-def test_nothing_leaks_into_vacuum(tol):
+@pytest.mark.parametrize("scheme", WELLS)
+def test_nothing_leaks_into_vacuum(tol, scheme):
     """A porous medium in a well, long past its stationary state 2 (r^2 - x^2), which no tolerance may change."""
+    well = WELLS[scheme]
     flow = evolve(
-        Gaussian(mean=0.2, std=0.1)(WELL.x),
-        Energy(PorousMedium(2.0), potential=4.0 * WELL.x**2),
-        WELL,
+        Gaussian(mean=0.2, std=0.1)(well.x),
+        Energy(PorousMedium(2.0), potential=4.0 * well.x**2),
+        well,
         1e-3,
         2000,
         solver=InteriorPoint(tol=tol),
     )
     radius = (3.0 * float(flow.mass[0]) / 8.0) ** (1.0 / 3.0)
-    last, outside = flow.density.values[-1], np.abs(WELL.x) > radius + 2.0 * WELL.dx
-    exact = np.maximum(2.0 * (radius**2 - WELL.x**2), 0.0)
-    assert WELL.wx[outside] @ last[outside] < 1e-11
-    assert WELL.wx @ np.abs(last - exact) < 5e-4  # of the grid, at every tolerance
+    last, outside = flow.density.values[-1], np.abs(well.x) > radius + 2.0 * well.dx
+    exact = np.maximum(2.0 * (radius**2 - well.x**2), 0.0)
+    assert well.wx[outside] @ last[outside] < 1e-11
+    assert well.wx @ np.abs(last - exact) < 5e-4  # of the grid, at every tolerance
 
 
 GRID = Grid(-0.9, 0.9, 90, 8)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from dajko import Grid
+from dajko.lanes import LANES, PLAIN, WIDTH
 from dajko.solvers.primal_dual import layout, panels
-from dajko.solvers.primal_dual.lanes import LANES, PLAIN, WIDTH
 
 
 def cells(values, levels):
@@ -37,7 +37,7 @@ def system(n, levels, lanes, sides, seed=0):
     return a, a * c**2 + kinetic, a * c, matrix, right
 
 
-def solve(a, b, e, right, number):
+def solve(a, b, e, right, number, stencil=None):
     n, levels, lanes = a.shape
     place = panels.layout(levels)
     room = 4 * WIDTH * lanes
@@ -49,8 +49,9 @@ def solve(a, b, e, right, number):
     length = flat[0].size // lanes
     arguments = (matrix, pivots, panel, factors, sides, length, len(right))
     tile = panels.WIDE if place.wide else panels.NARROW
-    panels.eliminate(n, levels, *flat, *arguments, place.leading, place.columns, place.stride, tile, number)
-    panels.substitute(n, levels, matrix, pivots, sides, length, len(right), place.leading, place.columns, number)
+    panels.eliminate(n, levels, *flat, *arguments, place.leading, place.columns, place.stride, tile, stencil, number)
+    beyond = 0 if stencil is None else 1
+    panels.substitute(n, levels, matrix, pivots, sides, length, len(right), place.leading, place.columns, beyond, number)
     return sides.reshape(len(right), length, lanes)[:, levels : levels + n * levels]
 
 
@@ -63,6 +64,50 @@ def test_solution_and_agreement_to_the_last_bit(n, levels):
         np.testing.assert_allclose(together[..., lane], expected, rtol=1e-8, atol=1e-10)
         one = slice(lane, lane + 1)
         alone = solve(a[..., one], b[..., one], e[..., one], right[..., one], PLAIN)
+        np.testing.assert_array_equal(alone[..., 0], together[..., lane])
+
+
+def finite_volumes(n, levels, lanes, sides):
+    """The same of finite volumes: rows ``l`` of a cell meet both neighbours at two levels, and p two neighbours."""
+    rng = np.random.default_rng(1)
+    a, q = rng.uniform(0.1, 1.0, (2, n, levels, lanes))
+    q[-1] = 0.0
+    rows = {name: rng.standard_normal((n, levels, lanes)) for name in layout.Stencil._fields}
+    for name in rows:
+        rows[name][-1 if "right" in name else 0] *= "own" in name
+        if "after" in name:
+            rows[name][:, -1] = 0.0
+    matrix = np.zeros((lanes, n * levels, n * levels))
+    for j in range(n):
+        for k in range(levels):
+            for lane in range(lanes):
+                ell, p, i = np.zeros(n * levels), np.zeros(n * levels), j * levels + k
+                for shift, name in ((0, "own"), (levels, "right"), (-levels, "left")):
+                    for after, suffix in ((0, ""), (1, "_after")):
+                        value = rows[name + suffix][j, k, lane]
+                        if value != 0.0:
+                            ell[i + shift + after] = value
+                p[i] = -1.0
+                if j < n - 1:
+                    p[i + levels] = 1.0
+                matrix[lane] += a[j, k, lane] * np.outer(ell, ell) + q[j, k, lane] * np.outer(p, p)
+    return a, q, rows, matrix, rng.standard_normal((sides, n, levels, lanes))
+
+
+@pytest.mark.parametrize(("n", "levels"), [(5, 1), (6, 2), (5, 3), (7, 4), (9, 5), (5, 7), (6, 8), (12, 10), (5, 17)])
+def test_finite_volumes(n, levels):
+    a, q, rows, matrix, right = finite_volumes(n, levels, WIDTH, sides=3)
+
+    def stencil(lanes):
+        spread = (np.ascontiguousarray(cells(rows[name][..., lanes], levels)).reshape(-1) for name in layout.Stencil._fields)
+        return layout.Stencil(*spread)
+
+    together = solve(a, q, np.zeros_like(a), right, LANES, stencil(slice(None)))
+    for lane in range(WIDTH):
+        expected = np.linalg.solve(matrix[lane], right[..., lane].reshape(3, -1).T).T
+        np.testing.assert_allclose(together[..., lane], expected, rtol=1e-7, atol=1e-8)
+        one = slice(lane, lane + 1)
+        alone = solve(a[..., one], q[..., one], np.zeros_like(a[..., one]), right[..., one], PLAIN, stencil(one))
         np.testing.assert_array_equal(alone[..., 0], together[..., lane])
 
 
@@ -86,8 +131,8 @@ def test_arrays_are_as_long_as_what_is_read(n, levels, number, lanes):
     sides, place = spread(right[0]), panels.layout(levels)
     arguments = (matrix, pivots, panel, factors, sides, mesh.cells, 1, place.leading, place.columns, place.stride)
     tile = panels.WIDE if place.wide else panels.NARROW
-    panels.eliminate(n, levels, spread(a), spread(b), spread(e), *arguments, tile, number)
-    panels.substitute(n, levels, matrix, pivots, sides, mesh.cells, 1, place.leading, place.columns, number)
+    panels.eliminate(n, levels, spread(a), spread(b), spread(e), *arguments, tile, None, number)
+    panels.substitute(n, levels, matrix, pivots, sides, mesh.cells, 1, place.leading, place.columns, 0, number)
     found = sides.reshape(mesh.cells, lanes)[levels : levels + n * levels]
     for lane in range(lanes):
         np.testing.assert_allclose(

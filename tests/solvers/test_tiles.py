@@ -3,8 +3,8 @@
 import numpy as np
 
 from dajko._numba import kernel
-from dajko.solvers.primal_dual.lanes import LANES, PLAIN, WIDTH, step
-from dajko.solvers.primal_dual.tiles import factor_square, load_tile, minus_earlier_columns, minus_products, store_tile
+from dajko.lanes import LANES, PLAIN, WIDTH, step
+from dajko.lanes.tiles import factor_square, load_tile, minus_earlier_columns, minus_products, store_tile
 
 
 @kernel

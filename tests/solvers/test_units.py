@@ -26,8 +26,11 @@ from dajko import (
 from dajko.problem.problem import Problem
 
 NX, NT, TAU = 16, 3, 0.02
-POSITION = np.linspace(-1.0, 1.0, NX + 1)
-SOLVERS = {"interior_point": InteriorPoint(), "pd3o": PD3O(tol=1e-3, constraint_tolerance=1e-3)}
+SOLVERS = {
+    "interior_point": InteriorPoint(),
+    "finite_volume": InteriorPoint(),
+    "pd3o": PD3O(tol=1e-3, constraint_tolerance=1e-3),
+}
 
 
 def old(x):
@@ -54,25 +57,26 @@ OBSERVATIONS = {
 }
 
 
-def problem(internal, parts, observation, length=1.0, mass=1.0, origin=0.0):
+def problem(solver, internal, parts, observation, length=1.0, mass=1.0, origin=0.0):
     """The same step in other units: every term of the objective is ``mass length^2`` times what it is in units of 1."""
-    grid = Grid(origin - length, origin + length, NX, NT)
-    density = old(POSITION)
+    scheme = "finite_volume" if solver == "finite_volume" else "centred"
+    grid, position = Grid(origin - length, origin + length, NX, NT, scheme=scheme), Grid(-1.0, 1.0, NX, NT, scheme=scheme).x
+    density = old(position)
     density *= mass / float(grid.integrate(density))
     m = internal.m if isinstance(internal, PorousMedium) else 1.0
     tau = TAU * length**2 * (mass / length) ** (1.0 - m)
     unit = length**2 / tau * TAU  # of potentials
     energy = Energy(
         internal,
-        potential(POSITION) * unit if "potential" in parts else None,
-        attraction(POSITION[:, None] - POSITION) * unit / mass if "interaction" in parts else None,
+        potential(position) * unit if "potential" in parts else None,
+        attraction(position[:, None] - position) * unit / mass if "interaction" in parts else None,
     )
     if observation is None:
         return Problem(density, energy, grid, tau)
     make, lengths, masses = OBSERVATIONS[observation]
     operator = make(length, origin)
     # Of the same mass: the expectation of another one would depend on where the origin is.
-    aim = np.interp(POSITION - 0.05, POSITION, old(POSITION))
+    aim = np.interp(position - 0.05, position, old(position))
     aim *= float(grid.integrate(density) / grid.integrate(aim))
     values = measure([operator], aim, grid)
     theta = 0.05 * (length**lengths * mass**masses) ** 2 / (unit * mass)
@@ -101,7 +105,7 @@ def plain():
     def solve(solver, number):
         if (solver, number) not in found:
             (internal, parts), observation = CASES[number]
-            found[solver, number] = SOLVERS[solver].solve(problem(internal, parts, observation))
+            found[solver, number] = SOLVERS[solver].solve(problem(solver, internal, parts, observation))
         return found[solver, number]
 
     return solve
@@ -116,7 +120,7 @@ def test_units(plain, solver, number):
     for length, mass in UNITS:
         if observation == "variance" and mass != 1.0:
             continue
-        step = SOLVERS[solver].solve(problem(internal, parts, observation, length, mass))
+        step = SOLVERS[solver].solve(problem(solver, internal, parts, observation, length, mass))
         assert (step.status, step.iterations) == (expected.status, expected.iterations)
         scaled = step.density * length / mass
         assert np.abs(scaled - expected.density).max() <= 1e-10 * expected.density.max()
@@ -129,7 +133,7 @@ def test_places(plain, solver, number):
     (internal, parts), observation = CASES[number]
     expected = plain(solver, number)
     for origin in (-3.0, 1e3, -1e6):
-        step = SOLVERS[solver].solve(problem(internal, parts, observation, origin=origin))
+        step = SOLVERS[solver].solve(problem(solver, internal, parts, observation, origin=origin))
         rounding = 1e-10 + 64 * math.ulp(abs(origin)) * max(1.0, abs(origin))
         assert step.status == expected.status
         assert abs(step.iterations - expected.iterations) <= (0 if abs(origin) < 1e3 else 1 + 0.01 * expected.iterations)

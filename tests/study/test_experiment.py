@@ -427,7 +427,7 @@ TOO_MANY = "the densities of one member must be at most 67108864 numbers"
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"model.initial": values([1.0] * 10)}, "model.initial.values: must be 11 numbers, one for each node"),
+        ({"model.initial": values([1.0] * 10)}, "model.initial.values: must be 11 numbers, one for each point of the grid"),
         ({"model.initial": values([0] * 11)}, f"model.initial: {NO_MASS}"),
         ({"model.initial.shift": 9.0}, f"model.initial: {NO_MASS}"),
         ({"truth.solution.shift": 9.0}, f"truth.solution: {NO_MASS}"),
@@ -442,7 +442,7 @@ TOO_MANY = "the densities of one member must be at most 67108864 numbers"
         ),
         (
             {"grid.nx": 20_000, "grid.nt": 1, "model.energy.interaction": {"kind": "morse"}},
-            "model.energy.interaction: the grid must have at most 16384 nodes, got 20001; see grid.nx",
+            "model.energy.interaction: the grid must have at most 16384 points, got 20001; see grid.nx",
         ),
         (
             {"observations.operators": ["mean", *sensors([0.0, 0.71], 0.1)]},
@@ -483,7 +483,7 @@ def test_check_finds_what_does_not_fit(tiny, changes, message):
         (
             "initial",
             {"kind": "values", "values": [1.0] * 13},
-            "truth.initial.values: must be 25 numbers, one for each node",
+            "truth.initial.values: must be 25 numbers, one for each point of the grid",
         ),
         ("initial", {"kind": "barenblatt", "shift": 9.0}, "truth.initial: the density must have a positive mass, got 0"),
         (

@@ -126,7 +126,8 @@ def test_version_2(tmp_path, make, computed):
     directory = tmp_path / "one"
     store = computed(directory, {"sweep": {"theta": [1e-2, 1e-3]}})
     root = zarr.open_group(store.path, mode="r+", use_consolidated=False)
-    root.attrs.update({"schema_version": 2, "code": "0" * 64})
+    shape = json.loads(root.attrs["shape"])
+    root.attrs.update({"schema_version": 2, "code": "0" * 64, "shape": json.dumps([*shape[:3], *shape[4:7]])})
     del root.attrs["sources"]
     write_spare(store.path, [""])
     before = {p.relative_to(directory): p.read_bytes() for p in store.path.rglob("*") if p.is_file()}
@@ -174,7 +175,7 @@ def test_version_3(tmp_path, make, computed):
         {
             "schema_version": 3,
             "configuration": json.dumps(content),
-            "shape": json.dumps([*shape[:5], json.dumps(old)]),
+            "shape": json.dumps([*shape[:3], *shape[4:6], json.dumps(old)]),
             "settings": json.dumps([{}, {"solver": {"name": "pd3o"}}, {"solver.name": "pd3o"}]),
         }
     )
@@ -188,6 +189,27 @@ def test_version_3(tmp_path, make, computed):
     assert new.study == make(changes).study
     assert new.settings == [{}, {"solver": {"kind": "pd3o"}}, {"solver.kind": "pd3o"}]
     assert open_study(directory).observation.values.tolist() == ["mean", "sensor_0", "sensor_1"]
+    assert study_state(directory, verify=True).damaged == 0
+    assert prepare(directory, make(changes)).counts()["pending"] == 0
+
+
+def test_version_4(tmp_path, make, computed):
+    """Grids had no scheme."""
+    directory, changes = tmp_path / "one", {"sweep": {"theta": [1e-2, 1e-3], "grid.nx": [8, 10]}}
+    store = computed(directory, changes)
+    root = zarr.open_group(store.path, mode="r+", use_consolidated=False)
+    for name in store.names:
+        shape = json.loads(root[name].attrs["shape"])
+        root[name].attrs["shape"] = json.dumps([*shape[:3], *shape[4:]])
+        root[name]["x"].attrs.put({"long_name": "position", "units": "1"})
+    root.attrs["schema_version"] = 4
+    write_spare(store.path, store.names)
+    with pytest.raises(InputError, match=r"has the schema version 4, .*; `dajko migrate "):
+        open_study(directory)
+    assert migrate_study(directory) == (4, SCHEMA_VERSION, False)
+    for node in open_study(directory).children.values():
+        assert node.x.attrs["scheme"] == "centred"
+        assert node.mass.notnull().all()
     assert study_state(directory, verify=True).damaged == 0
     assert prepare(directory, make(changes)).counts()["pending"] == 0
 

@@ -26,4 +26,4 @@ class InteractionValues(Interaction, kind="values"):
     values: Matrix
 
     def __call__(self, r: ArrayLike) -> Array:
-        raise InputError("an interaction of given values is known at the nodes of its grid only")
+        raise InputError("an interaction of given values is known at the points of its grid only")

@@ -15,12 +15,12 @@ from dajko.validation import Numbers
 
 
 class PotentialValues(Potential, kind="values"):
-    """Potential given at the nodes of the grid.
+    """Potential given at the points of the grid.
 
     Parameters
     ----------
     values : sequence of float
-        One number for each node.
+        One number for each point.
     """
 
     label: ClassVar[str] = "a given potential"
@@ -28,9 +28,7 @@ class PotentialValues(Potential, kind="values"):
     values: Numbers
 
     def __call__(self, x: ArrayLike) -> Array:
-        nodes = array("x", x).size
-        if nodes != len(self.values):
-            raise InputError(
-                f"values must be {nodes} numbers, one for each node of the grid (nx + 1), got {len(self.values)}"
-            )
+        points = array("x", x).size
+        if points != len(self.values):
+            raise InputError(f"values must be {points} numbers, one for each point of the grid, got {len(self.values)}")
         return np.array(self.values)

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dajko.grid import Array, Grid
+from dajko.lanes import LANES, WIDTH
 from dajko.solvers.primal_dual import panels
-from dajko.solvers.primal_dual.lanes import LANES, WIDTH
 
 
 class Mesh(NamedTuple):
@@ -28,6 +28,8 @@ class Mesh(NamedTuple):
 
     n: int
     levels: int
+    sublattices: int  # see dajko.grid.Grid
+    share: float  # of the end of an interval of artificial time in the density that moves
     cells: int  # length of an array of cells
     nodes: int  # length of an array of nodes
     dx: float
@@ -39,8 +41,8 @@ class Mesh(NamedTuple):
     space: Array  # cells, wx
     inverse_space: Array  # cells, 1 / wx
     time: Array  # cells, w_k; 1 at ghost nodes
-    speed: Array  # cells, dt / (2 dx w_k); 0 at the ends of the interval, where nothing flows
-    inertia: Array  # cells, dt^2 / (4 dx w_k); 0 at the ends
+    speed: Array  # cells, dt / (2 dx w_k), of finite volumes 1 / dx; 0 where nothing flows
+    inertia: Array  # cells, dt^2 / (4 dx w_k), of finite volumes dt / dx; 0 where nothing flows
     after_first: Array  # cells, 1 at the levels 2 ... K
     before_last: Array  # cells, 1 at the levels 1 ... K - 1
 
@@ -71,7 +73,7 @@ class Data(NamedTuple):
     mu: Array  # one a problem, where mu ends
     centring: Array  # one a problem, least share of mu that a Newton step aims at
     careful: Array  # one a problem, 1 where densities and multipliers take the same step, and mu waits for R1; else 0
-    level: Array  # one a problem and class of nodes, what tau dE/drho is taken off: only differences move anything
+    level: Array  # one a problem and sublattice, what tau dE/drho is taken off: only differences move anything
     mass: Array  # one a problem
     size: Array  # one a problem, of what is measured
     tol: Array  # one a problem, the tolerance; smaller where the objective would rise
@@ -106,7 +108,7 @@ class Work(NamedTuple):
     q: Array  # cells, R2, then d_rho
     inverse: Array  # cells, 1 / rho
     a: Array  # cells, wx / d, then d_s
-    b: Array  # cells, a c^2 + dt^2 rho / (4 dx w_k)
+    b: Array  # cells, a c^2 + dt^2 rho / (4 dx w_k); of finite volumes dt M / dx
     e: Array  # cells, a c
     ar: Array  # cells
     car: Array  # cells
@@ -142,6 +144,20 @@ class Work(NamedTuple):
     factors: Array  # three sets
 
 
+class Stencil(NamedTuple):
+    """What the row of a cell has at its neighbours, of finite volumes only; see :mod:`.finite_volume`."""
+
+    mean: Array  # cells, the density that moves in an interval of artificial time
+    own: Array  # cells, l at the cell itself
+    right: Array  # cells, at the cell to the right
+    left: Array  # cells, to the left
+    own_after: Array  # cells, the same at the next level
+    right_after: Array  # cells
+    left_after: Array  # cells
+
+
+# The partial sums of the stopping rule, in `Work.sums`.
+MU, STATIONARITY, CONTINUITY = range(3)
 # What a solve looks at before it stops, in the order of `Progress.relative`.
 RESIDUALS = ("complementarity", "stationarity", "continuity", "mass", "data")
 
@@ -167,12 +183,19 @@ def whole(entries: int) -> int:
 
 def mesh(grid: Grid) -> Mesh:
     """A grid, spread out over cells and nodes."""
-    n, levels = grid.nx + 1, grid.nt
+    n, levels = grid.points, grid.nt
     # Substitution looks two nodes ahead, beyond the last one too.
     cells, nodes = whole(n * levels) + 3 * levels + 2 * WIDTH, whole(n)
     w = grid.wt[1:]
-    ends = np.zeros(n)
-    ends[1:-1] = 1.0
+    centred = grid.scheme == "centred"
+    # Where something flows: at the inner nodes, or through the right faces of all cells but the last.
+    flows = np.ones(n)
+    flows[-1] = 0.0
+    if centred:
+        flows[0] = 0.0
+    speed, inertia = grid.dt / (2.0 * grid.dx * w), grid.dt**2 / (4.0 * grid.dx * w)
+    if not centred:
+        speed, inertia = np.full(levels, 1.0 / grid.dx), np.full(levels, grid.dt / grid.dx)
     level = np.arange(levels)
 
     def spread(at_nodes: Any, at_levels: Any, ghost: float = 0.0) -> Array:
@@ -188,6 +211,8 @@ def mesh(grid: Grid) -> Mesh:
     return Mesh(
         n=n,
         levels=levels,
+        sublattices=grid.sublattices,
+        share=grid.share_of_level,
         cells=cells,
         nodes=nodes,
         dx=grid.dx,
@@ -199,8 +224,8 @@ def mesh(grid: Grid) -> Mesh:
         space=spread(grid.wx, np.ones(levels)),
         inverse_space=spread(1.0 / grid.wx, np.ones(levels)),
         time=spread(ones, w, 1.0),
-        speed=spread(ends, grid.dt / (2.0 * grid.dx * w)),
-        inertia=spread(ends, grid.dt**2 / (4.0 * grid.dx * w)),
+        speed=spread(flows, speed),
+        inertia=spread(flows, inertia),
         after_first=spread(ones, level > 0),
         before_last=spread(ones, level < levels - 1),
     )
@@ -286,6 +311,14 @@ def work_space(m: Mesh, columns: int, number: Any) -> Work:
         panel=np.zeros(panel + (whole(m.levels) + WIDTH) * lanes),
         factors=np.zeros(3 * place.columns * place.stride * lanes + beyond),
     )
+
+
+def stencil(grid: Grid, m: Mesh, number: Any) -> Stencil | None:
+    """Room for the rows of finite volumes; None for centred differences."""
+    if grid.scheme == "centred":
+        return None
+    cells = m.cells * (WIDTH if number is LANES else 1)
+    return Stencil(*(np.zeros(cells) for _ in Stencil._fields))
 
 
 def progress(lanes: int) -> Progress:

@@ -50,6 +50,7 @@ def march(
     max_iterations: int,
     first: int,
     place: Layout,
+    stencil: Any,
     number: Any,
 ) -> int:
     """Take steps, beginning with number ``first``, until one of them does not converge for some flow that still runs.
@@ -88,7 +89,7 @@ def march(
             )
             for lane in range(lanes):
                 progress.iterations[lane] = 0.0
-            iterate(mesh, flows, data, state, work, progress, limit, place, number)
+            iterate(mesh, flows, data, state, work, progress, limit, place, stencil, number)
             left = _note(mesh, flows, data, state, work, progress, record, n)
             if left == 0:
                 break

@@ -19,14 +19,15 @@ from dajko.data.data_term import DataTerm
 from dajko.data.operator import operator
 from dajko.energy.energy import Energy
 from dajko.grid import Array, Grid
+from dajko.lanes import LANES, PLAIN, WIDTH
 from dajko.observation import SPREAD, VARIANCE
 from dajko.problem.majorize import descend, local_step
 from dajko.problem.problem import Path, Problem, Step
 from dajko.solvers.interior_point import InteriorPoint
 from dajko.solvers.primal_dual import layout, panels
-from dajko.solvers.primal_dual.lanes import LANES, PLAIN, WIDTH
 from dajko.solvers.primal_dual.march import Record, march, prediction_error
 from dajko.status import Status
+from dajko.transport import transport
 
 # Eight lanes cost as much as four flows alone, and more where the matrices of eight do not fit into the cache of a core.
 # Results are the same either way.
@@ -63,14 +64,14 @@ _STEEP = 4.0
 class Start(NamedTuple):
     """What a step begins with, besides the old density."""
 
-    before: Array  # (nx + 1,), the density before the old one
+    before: Array  # (points,), the density before the old one
     error: float  # of the prediction of the old one, see dajko.solvers.primal_dual.march
 
 
 class March(NamedTuple):
     """The densities of a flow and how each of its steps ended; NaN and pending from a failed step on."""
 
-    density: Array  # (steps + 1, nx + 1)
+    density: Array  # (steps + 1, points)
     status: NDArray[np.int8]  # (steps,)
     iterations: NDArray[np.int32]  # (steps,)
     residual: Array  # (steps,)
@@ -122,7 +123,7 @@ def march_together(solver: InteriorPoint, flows: Sequence[Flow], take_over: Call
     """
     found = []
     levels = flows[0].grid.nt
-    fits = (flows[0].grid.nx + 1) * levels * (2 * levels + 1) <= _MOST_ENTRIES_IN_LANES
+    fits = flows[0].grid.points * levels * (2 * levels + 1) <= _MOST_ENTRIES_IN_LANES
     for first in range(0, len(flows), WIDTH):
         chosen = flows[first : first + WIDTH]
         if fits and len(chosen) >= _FEWEST_IN_LANES:
@@ -212,6 +213,7 @@ class _Run:
         self.data = layout.empty_data(mesh, numbers, lanes)
         self.state = layout.empty_state(mesh, numbers, lanes)
         self.work = layout.work_space(mesh, columns, number)
+        self.stencil = layout.stencil(self.grid, mesh, number)
         self.progress = layout.progress(lanes)
 
     def march(self, first: int) -> int:
@@ -229,13 +231,14 @@ class _Run:
             self.solver.max_iterations,
             first,
             panels.layout(self.mesh.levels),
+            self.stencil,
             self.number,
         )
 
     def report(self, n: int, lane: int) -> Step:
         """How a step ended that has not converged, without its path."""
         density = self.record.density[n : n + 2, :, lane]
-        return self._step(n, lane, Path(density, np.zeros_like(density)), {})
+        return self._step(n, lane, Path(density, np.zeros((2, transport(self.grid).places.size))), {})
 
     def step(self) -> Step:
         """The only step of a single problem, with its path."""
@@ -243,12 +246,11 @@ class _Run:
         cells = slice(mesh.levels, mesh.levels * (mesh.n + 1))
         rho, phi = (a[cells].reshape(mesh.n, mesh.levels) for a in (self.state.rho, self.state.phi))
         initial = self.record.density[0, :, 0]
-        density = np.concatenate([initial[None], rho.T])
-        flux = np.zeros_like(density)
-        flux[1:, 1:-1] = (grid.dt / (2.0 * grid.dx) / grid.wt[1:])[:, None] * (phi[2:] - phi[:-2]).T * rho[1:-1].T
+        density, operators = np.concatenate([initial[None], rho.T]), transport(grid)
+        flux = operators.velocity(phi.T) * operators.moving(density)
         relative = zip(layout.RESIDUALS, self.progress.relative[0], strict=True)
         residuals = {name: float(self.flows.tol[0] * value) for name, value in relative}
-        step = self._step(0, 0, Path(density, flux), residuals)
+        step = self._step(0, 0, Path(density, np.pad(flux, ((1, 0), (0, 0)))), residuals)
         return replace(step, potential=phi.T.copy(), transported=self.record.density[1, :, 0].copy())
 
     def _step(self, n: int, lane: int, path: Path, residuals: dict[str, float]) -> Step:

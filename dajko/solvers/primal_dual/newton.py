@@ -31,7 +31,7 @@ with ``c_i = sum (wx g_i / d) l`` over the last level. S is symmetric positive d
 (:mod:`.panels`). One more right-hand side for each column ``c_i``, and a dense system of the size of the data,
 give ``t``. The positive curvature of the data term is one more column, ``g = sqrt(coefficient) x``.
 
-The kernels work on one problem or on eight at once, see :mod:`.lanes`; :mod:`.layout` says how
+The kernels work on one problem or on eight at once, see :mod:`dajko.lanes`; :mod:`.layout` says how
 the arrays lie. In a loop over cells, i is the first entry of a group, so that ``i - K`` and ``i + K`` are the same levels
 one node to the left and to the right, ``i - 1`` and ``i + 1`` the level before and after.
 """
@@ -44,8 +44,7 @@ from typing import Any
 from dajko._numba import kernel
 from dajko.energy.internal import STIFF_EXPONENT
 from dajko.energy.kernels import internal_slope_and_curvature
-from dajko.solvers.primal_dual.elimination import border, eliminate_densities, factorise, observation_columns
-from dajko.solvers.primal_dual.lanes import (
+from dajko.lanes import (
     as_group,
     as_number,
     largest_of,
@@ -59,18 +58,18 @@ from dajko.solvers.primal_dual.lanes import (
     store,
     store_group,
 )
-from dajko.solvers.primal_dual.layout import Data, Flows, Mesh, Progress, State, Work
+from dajko.lanes.sums import dot, total
+from dajko.solvers.primal_dual import centred, finite_volume
+from dajko.solvers.primal_dual.elimination import border, factorise
+from dajko.solvers.primal_dual.layout import CONTINUITY, MU, STATIONARITY, Data, Flows, Mesh, Progress, State, Work
 from dajko.solvers.primal_dual.panels import NARROW, WIDE, Layout, substitute
 from dajko.solvers.primal_dual.stiff import advance_stiff, aim_below_ceiling, falls_of_ceiling, stiff_slope
 from dajko.solvers.primal_dual.stopping import has_converged
-from dajko.solvers.primal_dual.sums import accumulate, dot, total
 
 # How far a Newton step may go towards the boundary of rho > 0 and s > 0.
 _STEP_SHARE = 0.99
 # Careful steps keep mu above this share of the mean of rho |R1|.
 _WAITING = 0.1
-# The partial sums of the stopping rule.
-_MU, _STATIONARITY, _CONTINUITY = range(3)
 
 
 @kernel
@@ -83,13 +82,18 @@ def iterate(
     progress: Progress,
     max_iterations: int,
     place: Layout,
+    stencil: Any,
     number: Any,
 ) -> None:
-    """Newton steps until every problem has converged, or ``max_iterations``."""
+    """Newton steps until every problem has converged, or ``max_iterations``.
+
+    ``stencil`` is None for centred differences, which is known when this is compiled.
+    """
     lanes = progress.active.size
+    beyond = 0 if stencil is None else 1
     for iteration in range(max_iterations + 1):
         columns = observe(mesh, data, state, work, number)
-        residuals(mesh, flows, data, state, work, progress, number)
+        residuals(mesh, flows, data, state, work, progress, stencil, number)
         moving = 0
         for lane in range(lanes):
             if progress.active[lane] > 0.0:
@@ -105,12 +109,16 @@ def iterate(
         waiting = minimum(waiting, load(progress.mu, 0, number))
         aim = maximum(aim, load(data.careful, 0, number) * waiting)
         aim_below_ceiling(mesh, flows, data, state, work, aim, number)
-        eliminate_densities(mesh, work, state, aim, number)
-        observation_columns(mesh, work, columns, number)
-        if place.wide:
-            factorise(mesh, work, columns, place, WIDE, number)
+        if stencil is None:
+            centred.eliminate_densities(mesh, work, state, aim, number)
+            centred.observation_columns(mesh, work, columns, number)
         else:
-            factorise(mesh, work, columns, place, NARROW, number)
+            finite_volume.eliminate_densities(mesh, work, state, stencil, aim, number)
+            finite_volume.observation_columns(mesh, work, stencil, columns, number)
+        if place.wide:
+            factorise(mesh, work, columns, place, WIDE, stencil, number)
+        else:
+            factorise(mesh, work, columns, place, NARROW, stencil, number)
         substitute(
             mesh.n,
             mesh.levels,
@@ -121,10 +129,11 @@ def iterate(
             1 + columns,
             place.leading,
             place.columns,
+            beyond,
             number,
         )
-        border(mesh, flows, data, state, work, columns, number)
-        advance(mesh, flows, data, state, work, columns, aim, load(progress.active, 0, number), number)
+        border(mesh, flows, data, state, work, columns, stencil, number)
+        advance(mesh, flows, data, state, work, columns, aim, load(progress.active, 0, number), stencil, number)
 
 
 @kernel
@@ -166,11 +175,13 @@ def observe(mesh: Mesh, data: Data, state: State, work: Work, number: Any) -> in
 
 
 @kernel
-def residuals(mesh: Mesh, flows: Flows, data: Data, state: State, work: Work, progress: Progress, number: Any) -> None:
+def residuals(
+    mesh: Mesh, flows: Flows, data: Data, state: State, work: Work, progress: Progress, stencil: Any, number: Any
+) -> None:
     """Velocities, ``R1`` and ``R2``, and the sums that the stopping rule looks at."""
     n, levels, nodes, entries = mesh.n, mesh.levels, mesh.nodes, step(number)
     lanes = work.u.size // nodes
-    numbers, first, last = state.y.size // lanes, levels, (n + 1) * levels
+    numbers = state.y.size // lanes
     tau = load(flows.tau, 0, number)
     for lane in range(lanes):
         work.wrong[lane], work.bounded[lane] = 0.0, 0.0
@@ -195,44 +206,17 @@ def residuals(mesh: Mesh, flows: Flows, data: Data, state: State, work: Work, pr
         pulled = load(slope_, j, number) + load(potential, j, number)
         for o in range(numbers):
             pulled += load(g, o * nodes + j, number) * load(y, o, number)
-        store(force, (j + 2) * levels - 1, tau * pulled - load(data.level, j % 2, number), number)
+        store(force, (j + 2) * levels - 1, tau * pulled - load(data.level, j % mesh.sublattices, number), number)
         store(bend_, (j + 2) * levels - 1, tau * load(curvature, j, number), number)
-    rho_, s_, phi, v_, flux = state.rho, state.s, state.phi, work.v, work.flux
-    speed, time, space, inside, after_first, before_last = (
-        mesh.speed,
-        mesh.time,
-        mesh.space,
-        mesh.inside,
-        mesh.after_first,
-        mesh.before_last,
-    )
-    for i in range(first, last, entries):
-        v = (load_group(phi, i + levels, number) - load_group(phi, i - levels, number)) * shared(speed, i, number)
-        store_group(v_, i, v, number)
-        store_group(flux, i, v * load_group(rho_, i, number), number)
-    initial, r_, q_, sums, level_mass, half = data.initial, work.r, work.q, work.sums, work.level_mass, 0.5 * mesh.dt
-    zero = as_number(0.0, number)
+    sums, level_mass, q_, zero = work.sums, work.level_mass, work.q, as_number(0.0, number)
     for i in range(sums.size // lanes):
         store(sums, i, zero, number)
     for i in range(level_mass.size // lanes):
         store(level_mass, i, zero, number)
-    for i in range(first, last, entries):
-        rho, s, v, w = (
-            load_group(rho_, i, number),
-            load_group(s_, i, number),
-            load_group(v_, i, number),
-            shared(time, i, number),
-        )
-        r1 = load_group(phi, i, number) - shared(before_last, i, number) * load_group(phi, i + 1, number)
-        r1 = r1 - w * (0.5 * v * v + s) + load_group(force, i, number)
-        before = load_group(initial, i, number) + shared(after_first, i, number) * load_group(rho_, i - 1, number)
-        r2 = shared(space, i, number) * (rho - before)
-        r2 = r2 + half * (load_group(flux, i + levels, number) - load_group(flux, i - levels, number))
-        store_group(r_, i, r1, number)
-        store_group(q_, i, r2, number)
-        accumulate(sums, _MU, i - first, shared(inside, i, number) * rho * s, number)
-        accumulate(sums, _STATIONARITY, i - first, shared(space, i, number) * rho * abs(r1), number)
-        accumulate(sums, _CONTINUITY, i - first, abs(r2), number)
+    if stencil is None:
+        centred.equations(mesh, data, state, work, number)
+    else:
+        finite_volume.equations(mesh, data, state, work, stencil, number)
     for j in range(n):
         for k in range(0, levels, entries):
             change = load_group(q_, (j + 1) * levels + k, number)
@@ -242,57 +226,51 @@ def residuals(mesh: Mesh, flows: Flows, data: Data, state: State, work: Work, pr
         mass += abs(load(level_mass, k, number))
     for o in range(numbers):
         largest = maximum(largest, abs(load(work.r3, o, number)))
-    complementarity = total(sums, _MU, number) + load(work.bounded, 0, number)
+    complementarity = total(sums, MU, number) + load(work.bounded, 0, number)
     store(progress.mu, 0, complementarity / load(data.pairs, 0, number), number)
-    store(progress.stationarity, 0, total(sums, _STATIONARITY, number) + tau * load(work.wrong, 0, number), number)
-    store(progress.continuity, 0, total(sums, _CONTINUITY, number), number)
+    store(progress.stationarity, 0, total(sums, STATIONARITY, number) + tau * load(work.wrong, 0, number), number)
+    store(progress.continuity, 0, total(sums, CONTINUITY, number), number)
     store(progress.mass, 0, mass, number)
     store(progress.data, 0, largest, number)
 
 
 @kernel
 def advance(
-    mesh: Mesh, flows: Flows, data: Data, state: State, work: Work, columns: int, aim: Any, active: Any, number: Any
+    mesh: Mesh,
+    flows: Flows,
+    data: Data,
+    state: State,
+    work: Work,
+    columns: int,
+    aim: Any,
+    active: Any,
+    stencil: Any,
+    number: Any,
 ) -> None:
     """Recover ``d_rho`` and ``d_s``, find how far the primal and the dual step may go, and take them."""
     n, levels, nodes, entries = mesh.n, mesh.levels, mesh.nodes, step(number)
     first, last = levels, (n + 1) * levels
-    rho_, s_, phi_, z, v, r, a, q, inverse_, g, t, pull = (
+    rho_, s_, phi_, z, a, q, g, t, pull = (
         state.rho,
         state.s,
         state.phi,
         work.sides,
-        work.v,
-        work.r,
         work.a,
         work.q,
-        work.inverse,
         work.g,
         work.t,
         work.pull,
     )
-    inverse_space, inside, before_last, ratio = mesh.inverse_space, mesh.inside, mesh.before_last, mesh.dt / (2.0 * mesh.dx)
     zero = as_number(0.0, number)
     for j in range(n):
         pulled = zero
         for o in range(columns):
             pulled += load(g, o * nodes + j, number) * load(t, o, number)
         store(pull, (j + 2) * levels - 1, pulled, number)
-    # The largest relative decrease; a positive floor, because it is a divisor.
-    fall_rho, fall_s, goal = as_group(1e-300, number), as_group(1e-300, number), as_group(aim, number)
-    for i in range(first, last, entries):
-        drift = load_group(z, i + levels, number) - load_group(z, i - levels, number)
-        rest = load_group(r, i, number) - load_group(z, i, number) - load_group(pull, i, number)
-        rest = rest + shared(before_last, i, number) * load_group(z, i + 1, number)
-        rest = rest + load_group(v, i, number) * ratio * drift
-        d_rho = rest * load_group(a, i, number) * shared(inverse_space, i, number)
-        s, inverse = load_group(s_, i, number), load_group(inverse_, i, number)
-        relative = d_rho * inverse
-        d_s = shared(inside, i, number) * (goal * inverse - s - s * relative)
-        store_group(q, i, d_rho, number)
-        store_group(a, i, d_s, number)
-        fall_rho = maximum(fall_rho, -relative)
-        fall_s = maximum(fall_s, -(d_s / s))
+    if stencil is None:
+        fall_rho, fall_s = centred.changes(mesh, state, work, aim, number)
+    else:
+        fall_rho, fall_s = finite_volume.changes(mesh, state, work, stencil, aim, number)
     one = as_number(1.0, number)
     falls_of_ceiling(mesh, flows, data, state, work)
     primal = maximum(largest_of(fall_rho, number), load(work.fall_rho, 0, number))

@@ -11,7 +11,8 @@ k ... 2 K + k. From the numbers at the nodes that :mod:`.newton` computes, a pan
     S[(j + 1, k - 1), (j, k)] = e[j, k - 1]
     S[(j + 2, k), (j, k)]     = -b[j + 1, k]
 
-with ``e = a c`` and ``b = a c^2 + dt^2 rho / (4 dx w_k)``, both 0 at the ends of the interval.
+with ``e = a c`` and ``b = a c^2 + dt^2 rho / (4 dx w_k)``, both 0 at the ends of the interval. Finite volumes have entries
+at the levels k - 1 and k + 1 of the node j + 2 too: one row more (:mod:`.finite_volume`).
 
 A panel is eliminated when everything that panels before it take from it is known: column c of it becomes
 
@@ -28,7 +29,7 @@ from typing import Any, NamedTuple
 
 from dajko._numba import kernel
 from dajko.grid import Array
-from dajko.solvers.primal_dual.lanes import (
+from dajko.lanes import (
     WIDTH,
     load,
     load_group,
@@ -38,8 +39,8 @@ from dajko.solvers.primal_dual.lanes import (
     store,
     store_group,
 )
-from dajko.solvers.primal_dual.sums import dot
-from dajko.solvers.primal_dual.tiles import factor_square, load_tile, minus_earlier_columns, minus_products, store_tile
+from dajko.lanes.sums import dot
+from dajko.lanes.tiles import factor_square, load_tile, minus_earlier_columns, minus_products, store_tile
 
 # The shapes of a tile, as two tuples of that length: rows, in groups, and columns. Ten sums at once keep the multipliers
 # busy; two widths, because a panel that is no multiple of a tile is filled up.
@@ -87,6 +88,7 @@ def eliminate(
     columns: int,
     stride: int,
     tile: Any,
+    stencil: Any,
     number: Any,
 ) -> None:
     """Assemble and eliminate ``S`` and ``sides_used`` right-hand sides.
@@ -107,26 +109,32 @@ def eliminate(
     leading, columns, stride : int
         As :func:`layout` gives them.
     tile : NARROW or WIDE
+    stencil : Stencil or None
+        The rows of finite volumes, instead of ``e``.
     """
     entries = step(number)
+    beyond = 0 if stencil is None else 1
     whole = columns * leading
     # Where the factors lie that belong to columns of the panels j, j - 1 and j - 2.
     own, near, far = 0, columns * stride, 2 * columns * stride
     height, width = entries * len(tile[0]), len(tile[1])
     for j in range(n):
         here, base = j * whole, (j + 1) * levels
-        for k in range(levels):
-            i, column = base + k, k * leading
-            diagonal = load(a, i, number) + load(b, i - levels, number) + load(b, i + levels, number)
-            if k > 0:
-                diagonal = diagonal + load(a, i - 1, number)
-                store(panel, column + levels + k - 1, load(e, i - 1, number), number)
-            if k < levels - 1:
-                store(panel, column + k + 1, -load(a, i, number), number)
-                store(panel, column + levels + k + 1, -load(e, i + levels, number), number)
-            store(panel, column + k, diagonal, number)
-            store(panel, column + levels + k, load(e, i + levels, number) - load(e, i, number), number)
-            store(panel, column + 2 * levels + k, -load(b, i + levels, number), number)
+        if stencil is None:
+            for k in range(levels):
+                i, column = base + k, k * leading
+                diagonal = load(a, i, number) + load(b, i - levels, number) + load(b, i + levels, number)
+                if k > 0:
+                    diagonal = diagonal + load(a, i - 1, number)
+                    store(panel, column + levels + k - 1, load(e, i - 1, number), number)
+                if k < levels - 1:
+                    store(panel, column + k + 1, -load(a, i, number), number)
+                    store(panel, column + levels + k + 1, -load(e, i + levels, number), number)
+                store(panel, column + k, diagonal, number)
+                store(panel, column + levels + k, load(e, i + levels, number) - load(e, i, number), number)
+                store(panel, column + 2 * levels + k, -load(b, i + levels, number), number)
+        else:
+            assemble(base, levels, a, b, stencil, panel, leading, number)
         one, two = here - whole, here - 2 * whole
         # Panels before the first do not exist: their sums are empty.
         first_near = 0 if j > 0 else levels
@@ -138,25 +146,25 @@ def eliminate(
                 store_group(factors, near + p * stride + c, u * inverse, number)
         for p in range(first_far, levels):
             inverse = spread(pivots, (j - 2) * levels + p, number)
-            for c in range(0, p + 1, entries):
+            for c in range(0, min(p + 1 + beyond, levels), entries):
                 u = load_group(matrix, two + p * leading + 2 * levels + c, number)
                 store_group(factors, far + p * stride + c, u * inverse, number)
 
         for c in range(0, levels, width):
             column = here + c * leading
             row = first_row = c - c % entries
-            last_row = min(3 * levels, 2 * levels + c + width)
+            last_row = min(3 * levels, 2 * levels + c + width + beyond)
             while row < last_row:
                 t = load_tile(panel, c * leading + row, leading, tile, number)
-                for p in range(max(first_far, row, c), levels):
+                for p in range(max(first_far, row - beyond if row < levels else levels, c - beyond), levels):
                     t = minus_products(
                         t, factors, far + p * stride + c, matrix, two + p * leading + 2 * levels + row, tile, number
                     )
-                for p in range(max(first_near, row - levels), levels):
+                for p in range(max(first_near, row - levels - beyond if row < 2 * levels else levels), levels):
                     t = minus_products(
                         t, factors, near + p * stride + c, matrix, one + p * leading + levels + row, tile, number
                     )
-                for p in range(max(0, row - 2 * levels), c):
+                for p in range(max(0, row - 2 * levels - beyond), c):
                     t = minus_products(t, factors, own + p * stride + c, matrix, here + p * leading + row, tile, number)
                 if row < c + width:
                     # The square on the diagonal comes first, because it gives the factors for all rows of these columns.
@@ -193,7 +201,7 @@ def eliminate(
             at = side * side_length + base
             for c in range(0, levels, entries):
                 y = load_group(sides, at + c, number)
-                for p in range(max(first_far, c), levels):
+                for p in range(max(first_far, c - beyond), levels):
                     y = minus_product(
                         y, spread(sides, at - 2 * levels + p, number), load_group(factors, far + p * stride + c, number)
                     )
@@ -214,6 +222,48 @@ def eliminate(
 
 
 @kernel
+def assemble(base: int, levels: int, a: Array, q: Array, stencil: Any, panel: Array, leading: int, number: Any) -> None:
+    """A panel of finite volumes: ``sum a l l^T``, and ``q`` of the faces; ``base`` is the first entry of its cell."""
+    own, right, left = stencil.own, stencil.right, stencil.left
+    own_after, right_after, left_after = stencil.own_after, stencil.right_after, stencil.left_after
+    for k in range(levels):
+        i, column = base + k, k * leading
+        before, after = i - levels, i + levels
+        o, r, w = load(own, i, number), load(right, i, number), load(a, i, number)
+        # The row to the left meets this column on its right, the row to the right on its left.
+        by_left, w_left = load(right, before, number), load(a, before, number)
+        by_right, w_right = load(left, after, number), load(a, after, number)
+        diagonal = w * o * o + w_left * by_left * by_left + w_right * by_right * by_right
+        diagonal = diagonal + load(q, i, number) + load(q, before, number)
+        near = w * o * r + w_right * by_right * load(own, after, number) - load(q, i, number)
+        far = w_right * by_right * load(right, after, number)
+        if k > 0:
+            o, w = load(own_after, i - 1, number), load(a, i - 1, number)
+            diagonal = diagonal + w * o * o
+            near = near + w * o * load(right_after, i - 1, number)
+            lower = w * o * load(right, i - 1, number)
+            o, w = load(right_after, before - 1, number), load(a, before - 1, number)
+            diagonal = diagonal + w * o * o
+            o, w = load(left_after, after - 1, number), load(a, after - 1, number)
+            diagonal = diagonal + w * o * o
+            near = near + w * o * load(own_after, after - 1, number)
+            far = far + w * o * load(right_after, after - 1, number)
+            store(panel, column + levels + k - 1, lower + w * o * load(own, after - 1, number), number)
+            store(panel, column + 2 * levels + k - 1, w * o * load(right, after - 1, number), number)
+        if k < levels - 1:
+            o, w = load(own, i, number), load(a, i, number)
+            same = w * o * load(own_after, i, number) + w_left * by_left * load(right_after, before, number)
+            same = same + w_right * by_right * load(left_after, after, number)
+            store(panel, column + k + 1, same, number)
+            upper = w * o * load(right_after, i, number) + w_right * by_right * load(own_after, after, number)
+            store(panel, column + levels + k + 1, upper, number)
+            store(panel, column + 2 * levels + k + 1, w_right * by_right * load(right_after, after, number), number)
+        store(panel, column + k, diagonal, number)
+        store(panel, column + levels + k, near, number)
+        store(panel, column + 2 * levels + k, far, number)
+
+
+@kernel
 def substitute(
     n: int,
     levels: int,
@@ -224,9 +274,13 @@ def substitute(
     sides_used: int,
     leading: int,
     columns: int,
+    beyond: int,
     number: Any,
 ) -> None:
-    """Replace right-hand sides that :func:`eliminate` has left by the solutions; parameters as there."""
+    """Replace right-hand sides that :func:`eliminate` has left by the solutions; parameters as there.
+
+    ``beyond`` is 1 for finite volumes, else 0.
+    """
     for j in range(n - 1, -1, -1):
         here = j * columns * leading
         for side in range(sides_used):
@@ -234,7 +288,7 @@ def substitute(
             x_after = load(sides, at, number)
             for c in range(levels - 1, -1, -1):
                 column = here + c * leading
-                behind = dot(matrix, column + levels, sides, at + levels, levels + c + 1, number)
+                behind = dot(matrix, column + levels, sides, at + levels, min(levels + c + 1 + beyond, 2 * levels), number)
                 x = load(sides, at + c, number) - behind
                 for r in range(levels - 1, c + 1, -1):
                     x = minus_product(x, load(matrix, column + r, number), load(sides, at + r, number))

@@ -20,8 +20,8 @@ from dajko._numba import inline_kernel, kernel
 from dajko.energy.internal import STIFF_EXPONENT
 from dajko.energy.kernels import internal_slope
 from dajko.grid import Array
+from dajko.lanes import as_number, load, store
 from dajko.observation import LINEAR, MEAN, VARIANCE
-from dajko.solvers.primal_dual.lanes import as_number, load, store
 from dajko.solvers.primal_dual.layout import Data, Flows, Mesh, State, Work
 from dajko.solvers.primal_dual.stiff import level_off, stiff_density
 from dajko.solvers.primal_dual.stopping import objective
@@ -97,11 +97,11 @@ def begin(
             u, i = density[j, lane], j * lanes + lane
             work.first[i] = max(u, floor * top)
             work.last[i] = max(2.0 * u - before[j, lane], floor * top) if warm[lane] else top if careful else work.first[i]
-        for parity in range(2):
+        for sublattice in range(mesh.sublattices):
             for start in (work.first, work.last):
-                _keep_mass(mesh, density, start, lane, lanes, parity)
+                _keep_mass(mesh, density, start, lane, lanes, sublattice)
                 if highest < top:
-                    level_off(mesh, start, highest, lane, lanes, parity)
+                    level_off(mesh, start, highest, lane, lanes, sublattice)
         work.start_mu[lane] = mu * _scales(mesh, flows, data, work, density, _SUPPORT * top, pull, careful, lane, lanes)
     _fill(mesh, flows, data, state, work, number)
     for j in range(n):
@@ -177,13 +177,14 @@ def _scales(
     data.rounding[lane] = _ROUNDING * data.mass[lane] * (max(exponent, 1.0) * steepest + pull)
     scale = max(scale, largest - least)
     reach = min(1.0, (_CAREFUL_REACH if careful else _REACH) * length**2 / scale)
-    for parity in range(2):
-        total = 0.0
-        for j in range(parity, n, 2):
+    for sublattice in range(mesh.sublattices):
+        total, count = 0.0, 0
+        for j in range(sublattice, n, mesh.sublattices):
             total += work.slope[j * lanes + lane]
-        level = total / ((n + 1 - parity) // 2)
-        data.level[parity * lanes + lane] = level
-        for j in range(parity, n, 2):
+            count += 1
+        level = total / count
+        data.level[sublattice * lanes + lane] = level
+        for j in range(sublattice, n, mesh.sublattices):
             i = j * lanes + lane
             work.slope[i] = reach * (work.slope[i] - level)
     return mean * scale
@@ -232,18 +233,18 @@ def _pull(mesh: Mesh, flows: Flows, density: Array, data: Data, numbers: int, la
 
 
 @kernel
-def _keep_mass(mesh: Mesh, density: Array, start: Array, lane: int, lanes: int, parity: int) -> None:
-    """Scale every other node of a density to the mass that the old density has there.
+def _keep_mass(mesh: Mesh, density: Array, start: Array, lane: int, lanes: int, sublattice: int) -> None:
+    """Scale a density on one sublattice to the mass that the old density has there.
 
-    Centred differences keep the masses of even and odd nodes apart, and a Newton step keeps what is linear: a start of the
-    right mass has it for ever, however short the steps are.
+    A step keeps that mass, and a Newton step keeps what is linear: a start of the right mass has it for ever, however short
+    the steps are.
     """
     wanted, found = 0.0, 0.0
-    for j in range(parity, mesh.n, 2):
+    for j in range(sublattice, mesh.n, mesh.sublattices):
         wanted += mesh.wx[j] * density[j, lane]
         found += mesh.wx[j] * start[j * lanes + lane]
     if wanted > 0.0:
-        for j in range(parity, mesh.n, 2):
+        for j in range(sublattice, mesh.n, mesh.sublattices):
             start[j * lanes + lane] *= wanted / found
 
 
@@ -275,8 +276,8 @@ def _measure_with(
             at = (o * nodes + j) * lanes + lane
             row = flows.footprint[at] if kind == LINEAR else constant + mesh.x[j] * (linear + mesh.x[j] * quadratic)
             data.row[at] = 0.0 if missing else row
-        for parity in range(2):
-            shift += _centre_row(mesh, density, data.row, o, lane, lanes, parity)
+        for sublattice in range(mesh.sublattices):
+            shift += _centre_row(mesh, density, data.row, o, lane, lanes, sublattice)
         for j in range(n):
             at = (o * nodes + j) * lanes + lane
             data.weighted_row[at] = mesh.wx[j] * data.row[at]
@@ -290,17 +291,17 @@ def _measure_with(
 
 
 @kernel
-def _centre_row(mesh: Mesh, density: Array, row: Array, o: int, lane: int, lanes: int, parity: int) -> float:
-    """Take the mean off the row of an observation on every other node; what that is of the measurement.
+def _centre_row(mesh: Mesh, density: Array, row: Array, o: int, lane: int, lanes: int, sublattice: int) -> float:
+    """Take the mean off the row of an observation on one sublattice; what that is of the measurement.
 
     The mass there is given, so that a constant measures nothing, and would only spoil the digits of the potential.
     """
     total, weight, mass = 0.0, 0.0, 0.0
-    for j in range(parity, mesh.n, 2):
+    for j in range(sublattice, mesh.n, mesh.sublattices):
         total += mesh.wx[j] * row[(o * mesh.nodes + j) * lanes + lane]
         weight += mesh.wx[j]
         mass += mesh.wx[j] * density[j, lane]
     mean = total / weight
-    for j in range(parity, mesh.n, 2):
+    for j in range(sublattice, mesh.n, mesh.sublattices):
         row[(o * mesh.nodes + j) * lanes + lane] -= mean
     return mean * mass

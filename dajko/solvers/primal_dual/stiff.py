@@ -20,7 +20,7 @@ from typing import Any
 from dajko._numba import kernel
 from dajko.energy.internal import STIFF_EXPONENT
 from dajko.grid import Array
-from dajko.solvers.primal_dual.lanes import store
+from dajko.lanes import store
 from dajko.solvers.primal_dual.layout import Data, Flows, Mesh, State, Work
 
 # A slope of a stiff power, times tau, that is small beside the square of the domain's length.
@@ -116,13 +116,13 @@ def stiff_density(tau: float, exponent: float, pressure: float) -> float:
 
 
 @kernel
-def level_off(mesh: Mesh, start: Array, highest: float, lane: int, lanes: int, parity: int) -> None:
-    """Fill what stands above a density into what lies below it, on every other node."""
+def level_off(mesh: Mesh, start: Array, highest: float, lane: int, lanes: int, sublattice: int) -> None:
+    """Fill what stands above a density into what lies below it, on one sublattice."""
     above, below = 0.0, 0.0
-    for j in range(parity, mesh.n, 2):
+    for j in range(sublattice, mesh.n, mesh.sublattices):
         above += mesh.wx[j] * max(start[j * lanes + lane] - highest, 0.0)
         below += mesh.wx[j] * max(highest - start[j * lanes + lane], 0.0)
     share = above / below if below > 0.0 else 1.0
-    for j in range(parity, mesh.n, 2):
+    for j in range(sublattice, mesh.n, mesh.sublattices):
         u = start[j * lanes + lane]
         start[j * lanes + lane] = min(u, highest) + share * max(highest - u, 0.0)

@@ -57,16 +57,16 @@ def has_converged(mesh: Mesh, flows: Flows, data: Data, state: State, work: Work
 def _cost_of_transport(mesh: Mesh, state: State, work: Work, lane: int, lanes: int) -> float:
     """What ending a step with the density of its own fluxes may cost: ``sum (|phi| + rho tau U'') |sum R2|``.
 
-    The potential counts less its mean over the density: the masses of even and of odd nodes do not change.
+    The potential counts less its mean over the density: the masses of the sublattices do not change.
     """
     cost = 0.0
-    for parity in range(2):
+    for sublattice in range(mesh.sublattices):
         mass, mean = 0.0, 0.0
-        for j in range(parity, mesh.n, 2):
+        for j in range(sublattice, mesh.n, mesh.sublattices):
             last = ((j + 2) * mesh.levels - 1) * lanes + lane
             mass += mesh.wx[j] * state.rho[last]
             mean += mesh.wx[j] * state.rho[last] * state.phi[last]
-        for j in range(parity, mesh.n, 2):
+        for j in range(sublattice, mesh.n, mesh.sublattices):
             last = ((j + 2) * mesh.levels - 1) * lanes + lane
             price = abs(state.phi[last] - mean / mass) + state.rho[last] * work.bend[last]
             cost += price * abs(_moved_without_flux(mesh, work, j, lane, lanes))
@@ -86,7 +86,7 @@ def _moved_without_flux(mesh: Mesh, work: Work, j: int, lane: int, lanes: int) -
 def transport(mesh: Mesh, state: State, work: Work, lane: int, lanes: int) -> None:
     """The old density moved by the fluxes, into ``work.end``: that of the last level less the residuals of all levels.
 
-    What this leaves below 0 is taken from the nearest nodes of the same class.
+    What this leaves below 0 is taken from the nearest points of the same sublattice.
     """
     n, end = mesh.n, work.end
     for j in range(n):
@@ -97,7 +97,7 @@ def transport(mesh: Mesh, state: State, work: Work, lane: int, lanes: int) -> No
         if missing <= 0.0:
             continue
         end[j * lanes + lane] = 0.0
-        for distance in range(2, n, 2):
+        for distance in range(mesh.sublattices, n, mesh.sublattices):
             near, far = j - distance, j + distance
             if far < n and (near < 0 or end[far * lanes + lane] > end[near * lanes + lane]):
                 near, far = far, near
@@ -113,7 +113,7 @@ def transport(mesh: Mesh, state: State, work: Work, lane: int, lanes: int) -> No
 
 @kernel
 def objective(mesh: Mesh, flows: Flows, data: Data, u: Array, lane: int, lanes: int) -> tuple[float, float]:
-    """``E_h(u)``, up to what the masses of even and odd nodes decide, and the sum of the sizes of its terms.
+    """``E_h(u)``, up to what the masses of the sublattices decide, and the sum of the sizes of its terms.
 
     ``u`` has the shape of nodes.
     """

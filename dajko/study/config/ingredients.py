@@ -20,6 +20,7 @@ from pydantic_core import PydanticCustomError
 from dajko.energy.interaction import Interaction
 from dajko.energy.internal import InternalEnergy
 from dajko.energy.potential import Potential
+from dajko.grid import TIME_RULES
 from dajko.ingredient import ByKind
 from dajko.observation import Observation
 from dajko.profile import Profile
@@ -91,10 +92,20 @@ class GridConfig(Strict):
     right: FiniteFloat
     nx: Annotated[int, Field(ge=4), WHOLE] = 100
     nt: Annotated[int, Field(ge=1), WHOLE] = 10
-    time_rule: Literal["right", "trapezoid"] = "right"
+    scheme: Literal["finite_volume", "centred"] = Field("centred", description="Densities in cells, or at nodes.")
+    time_rule: Literal["half_level", "right", "trapezoid"] | None = Field(
+        None, description="Quadrature in artificial time; by default that of the scheme."
+    )
 
     @model_validator(mode="after")
-    def _not_empty(self) -> GridConfig:
+    def _one_that_is(self) -> GridConfig:
+        rules = TIME_RULES[self.scheme]
+        if self.time_rule not in (None, *rules):
+            raise PydanticCustomError(
+                "grid",
+                "time_rule must be {rules} with the scheme {scheme}, got {got}",
+                {"rules": " or ".join(rules), "scheme": self.scheme, "got": self.time_rule},
+            )
         if not self.left < self.right:
             raise PydanticCustomError(
                 "grid", "left must be less than right, got {a} and {b}", {"a": self.left, "b": self.right}

@@ -29,7 +29,7 @@ from dajko.study.config.ingredients import (
 from dajko.study.config.variation import EnsembleConfig, Values
 from dajko.validation import NonNegative, PositiveWhole
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 StudyName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=80)]
 

@@ -37,7 +37,7 @@ def block_size(study: StudyConfig, cells: int, given: int | None, largest: int) 
     largest : int
         Bytes of a cell in the largest variable.
     """
-    from dajko.solvers.primal_dual.lanes import WIDTH  # loads a compiler, which who only reads stores does not need
+    from dajko.lanes import WIDTH  # loads a compiler, which who only reads stores does not need
 
     seconds = estimated_seconds(study)
     size = min(_BLOCK_SECONDS / seconds, cells / 8)

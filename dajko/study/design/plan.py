@@ -20,6 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from dajko.distribution import Distribution
 from dajko.errors import InputError
+from dajko.grid import Grid, Scheme
 from dajko.ingredient import KIND
 from dajko.observation import labels
 from dajko.study.config.parse import parse
@@ -38,6 +39,7 @@ class Shape(NamedTuple):
     left: float
     right: float
     nx: int
+    scheme: Scheme
     tau: float
     steps: int
     operators: str  # as JSON
@@ -47,6 +49,11 @@ class Shape(NamedTuple):
     def written(self) -> Shape:
         """The shape with numbers as a person would write them: shapes that agree in it are one."""
         return self._replace(left=written(self.left), right=written(self.right), tau=written(self.tau))
+
+    @property
+    def grid(self) -> Grid:
+        """The grid in space; of artificial time nothing is stored."""
+        return Grid(self.left, self.right, self.nx, nt=1, scheme=self.scheme)
 
     @property
     def labels(self) -> list[str]:
@@ -239,7 +246,7 @@ def shape_key(study: StudyConfig) -> Shape:
     """What decides the shape and the coordinates of a point's results."""
     grid, time, operators = study.grid, study.time, study.observations.operators
     content = json.dumps([o.content() for o in operators])
-    return Shape(grid.left, grid.right, grid.nx, time.tau, time.count, content, json.dumps(labels(operators)))
+    return Shape(grid.left, grid.right, grid.nx, grid.scheme, time.tau, time.count, content, json.dumps(labels(operators)))
 
 
 def group_name(number: int, shape: Shape) -> str:

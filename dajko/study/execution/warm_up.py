@@ -32,7 +32,7 @@ def warm_up(part: str) -> None:
     grid = Grid(0.0, 1.0, 4, 1)
     solver = PD3O(max_iterations=1) if part == "pd3o" else InteriorPoint()
     for internal in (PorousMedium(2.0), Entropy()):
-        flow = Flow(np.ones(grid.nx + 1), Energy(internal), grid, 1e-3, 1, DataTerm(["mean"], [0.5], 1.0), solver)
+        flow = Flow(np.ones(grid.points), Energy(internal), grid, 1e-3, 1, DataTerm(["mean"], [0.5], 1.0), solver)
         trajectories([flow] * (8 if part == "lanes" else 1))
 
 

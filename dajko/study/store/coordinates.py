@@ -78,7 +78,7 @@ def _mend(store: CellStore, number: int, plan: Plan, group: Group | None) -> lis
 
 
 def _axes(shape: Shape) -> Mapping[str, NDArray[Any]]:
-    return {TIME: shape.tau * np.arange(shape.steps + 1), X: np.linspace(shape.left, shape.right, shape.nx + 1)}
+    return {TIME: shape.tau * np.arange(shape.steps + 1), X: shape.grid.x}
 
 
 def _order(store: CellStore, number: int, planned: Columns) -> NDArray[np.int64]:

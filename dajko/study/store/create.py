@@ -144,16 +144,17 @@ def _create_group(
             _fill(target, name, old.array(part.old, "status").shape[0])
         _take_over_checksums(old, part.old, target)
     shape = part.shape
-    times, nodes = shape.tau * np.arange(shape.steps + 1), np.linspace(shape.left, shape.right, shape.nx + 1)
+    times = shape.tau * np.arange(shape.steps + 1)
     coordinate(target, TIME, (TIME,), times, {"long_name": "time", "units": "1"})
-    coordinate(target, X, (X,), nodes, {"long_name": "position", "units": "1"})
+    grid = {"left": shape.left, "right": shape.right, "scheme": shape.scheme}
+    coordinate(target, X, (X,), shape.grid.x, {"long_name": "position", "units": "1", **grid})
     if shape.labels:
         categories(target, OBSERVATION, OBSERVATION, shape.labels, "what is measured")
     columns.write(target)
 
 
 def _create_variables(target: zarr.Group, plan: Plan, part: _Part, cells: int, block: int | None, keys: list[str]) -> None:
-    sizes = {TIME: part.shape.steps + 1, X: part.shape.nx + 1, OBSERVATION: len(part.shape.labels)}
+    sizes = {TIME: part.shape.steps + 1, X: part.shape.grid.points, OBSERVATION: len(part.shape.labels)}
     # Where nothing is measured there is nothing of measurements.
     variables = {name: v for name, v in stored_variables(plan.study).items() if all(sizes[d] for d in v.dims)}
 

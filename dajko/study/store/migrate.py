@@ -1,4 +1,4 @@
-"""Stores of earlier schema versions, brought to this one: a step for each version, none of which computes anything."""
+"""Stores of earlier schema versions, brought to this one: a step from each version, none of which computes anything."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from dajko.study.store.journal import entries, record
 from dajko.study.store.locks import alone
 from dajko.study.store.prepare import forget, place_aside
 from dajko.study.store.records import write_spare
-from dajko.study.store.variables import ALL_VARIABLES, CELLS, CHECKSUM, ID, NEW
+from dajko.study.store.variables import ALL_VARIABLES, CELLS, CHECKSUM, ID, NEW, X
 
 _OBSERVATION: TypeAdapter[Observation] = TypeAdapter(Annotated[Observation, ByKind()])
 
@@ -57,11 +57,11 @@ def migrate_study(directory: Path) -> tuple[int, int, bool]:
         check_version(directory / CELLS, version)
     with alone(directory):
         refuse_links(directory)
-        source, made = directory / CELLS, []
-        for step in range(version, SCHEMA_VERSION):
-            made.append(directory / f".{CELLS}.version-{step + 1}")
+        source, made, reached = directory / CELLS, [], version
+        while reached < SCHEMA_VERSION:
+            made.append(directory / f".{CELLS}.after-{reached}")
             shutil.rmtree(made[-1], ignore_errors=True)
-            MIGRATIONS[step](source, made[-1])
+            reached = MIGRATIONS[reached](source, made[-1])
             source = made[-1]
         forget(directory)
         shutil.rmtree(directory / NEW, ignore_errors=True)
@@ -93,8 +93,8 @@ def _sealed(directory: Path) -> bool:
     return True
 
 
-def _from_1(source: Path, target: Path) -> None:
-    """Version 2 gives cells ids and places, chunks checksums, and says which code and which setting made a cell.
+def _from_1(source: Path, target: Path) -> int:
+    """The numbers of version 1 in a store of this version; it had no ids, checksums, or settings.
 
     Version 1 did not record the code, so the new store names none: it can be read, but not continued.
     """
@@ -119,9 +119,10 @@ def _from_1(source: Path, target: Path) -> None:
             new.write(block, {**values, "setting": np.zeros(cells)})
     kept = ("created", "python_version", "package_versions", "git_commit", "git_dirty")
     new.describe({k: attributes[k] for k in kept if k in attributes})
+    return SCHEMA_VERSION
 
 
-def _from_2(source: Path, target: Path) -> None:
+def _from_2(source: Path, target: Path) -> int:
     """Version 3 says which definitions have computed a cell; version 2 had one hash of all code.
 
     The cells keep their numbers, ids and checksums. No study has these ids today, so a run computes the cells anew.
@@ -130,6 +131,7 @@ def _from_2(source: Path, target: Path) -> None:
     root = zarr.open_group(target, mode="r+", zarr_format=3, use_consolidated=False)
     root.attrs.update({"schema_version": 3, "code": "", "sources": "{}"})
     write_spare(target, json.loads(str(root.attrs["groups"])))
+    return 3
 
 
 def _name_failures(store: CellStore) -> None:
@@ -143,7 +145,7 @@ def _name_failures(store: CellStore) -> None:
     record(store.path.parent, named)
 
 
-def _from_3(source: Path, target: Path) -> None:
+def _from_3(source: Path, target: Path) -> int:
     """Version 4 names every ingredient by ``kind``; cells keep their numbers, and a run computes them anew."""
     shutil.copytree(source, target, copy_function=link)
     attributes = dict(zarr.open_group(target, mode="r", zarr_format=3, use_consolidated=False).attrs)
@@ -169,6 +171,22 @@ def _from_3(source: Path, target: Path) -> None:
         }
     )
     write_spare(target, names)
+    return 4
 
 
-MIGRATIONS: dict[int, Callable[[Path, Path], None]] = {1: _from_1, 2: _from_2, 3: _from_3}
+def _from_4(source: Path, target: Path) -> int:
+    """Version 5 says the scheme of the grid; there was one. Cells keep their numbers, and a run computes them anew."""
+    shutil.copytree(source, target, copy_function=link)
+    names = json.loads(str(zarr.open_group(target, mode="r", zarr_format=3, use_consolidated=False).attrs["groups"]))
+    for name in names:
+        group = zarr.open_group(target / name if name else target, mode="r+", zarr_format=3, use_consolidated=False)
+        left, right, *rest = json.loads(str(group.attrs["shape"]))
+        group.attrs["shape"] = json.dumps([left, right, rest[0], "centred", *rest[1:]])
+        group[X].attrs.update({"left": left, "right": right, "scheme": "centred"})
+    root = zarr.open_group(target, mode="r+", zarr_format=3, use_consolidated=False)
+    root.attrs["schema_version"] = 5
+    write_spare(target, names)
+    return 5
+
+
+MIGRATIONS: dict[int, Callable[[Path, Path], int]] = {1: _from_1, 2: _from_2, 3: _from_3, 4: _from_4}

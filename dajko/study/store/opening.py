@@ -68,7 +68,7 @@ def check_layout(
         Which file does not fit.
     """
     cells, block = arrays["status"].shape[0], arrays["status"].chunks[0]
-    sizes = {TIME: shape.steps + 1, X: shape.nx + 1, OBSERVATION: len(shape.labels)}
+    sizes = {TIME: shape.steps + 1, X: shape.grid.points, OBSERVATION: len(shape.labels)}
     for name, array in arrays.items():
         good = [codec.to_dict()["name"] for codec in array.metadata.codecs] == CODEC_NAMES  # type: ignore[union-attr]
         if name in (ID, ORDER):

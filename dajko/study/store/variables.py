@@ -54,7 +54,7 @@ VARIABLES: dict[str, Variable] = {
     "error_w2": Variable((TIME,), "f8", "Wasserstein distance W2 to the truth, both normalised"),
     "energy": Variable((TIME,), "f8", "energy F of the model"),
     "mass": Variable((TIME,), "f8", "mass"),
-    "odd_even": Variable((TIME,), "f8", "relative amplitude of the mode that alternates from node to node"),
+    "odd_even": Variable((TIME,), "f8", "relative amplitude of the mode that alternates from point to point"),
     "resolution": Variable((TIME,), "f8", "width of the narrowest peak in mesh widths, 13 at most"),
     "truth_outside": Variable((TIME,), "f8", "part of the mass of the truth that is outside the domain"),
     "iterations": Variable((TIME,), "i4", "iterations of the solver"),

@@ -145,14 +145,14 @@ def check(study: StudyConfig, prefix: str) -> None:
 def _check_size(study: StudyConfig, prefix: str) -> None:
     """Refuse what cannot fit into memory, such as a step of the wrong unit."""
     grid, times = study.grid, study.time.count
-    levels, nodes = max(times, grid.nt) + 1, grid.nx + 1
+    levels, points = max(times, grid.nt) + 1, grid.nx + 1
     if isinstance(study.truth, SolvedTruth):
         levels = max(levels, times * study.truth.substeps + 1, (study.truth.nt or 0) + 1)
-        nodes = max(nodes, (study.truth.nx or 2 * grid.nx) + 1)
-    if levels * nodes > _MOST_NUMBERS:
+        points = max(points, (study.truth.nx or 2 * grid.nx) + 1)
+    if levels * points > _MOST_NUMBERS:
         raise InputError(
-            f"{prefix}: the densities of one member must be at most {_MOST_NUMBERS} numbers, got {nodes} nodes at {levels} "
-            "times; see grid.nx, grid.nt, time.tau"
+            f"{prefix}: the densities of one member must be at most {_MOST_NUMBERS} numbers, got {points} points at "
+            f"{levels} times; see grid.nx, grid.nt, time.tau"
         )
 
 

@@ -39,14 +39,14 @@ class Experiment:
 
     grid: Grid
     energy: Energy
-    initial: Array  # (nx + 1,)
+    initial: Array  # (points,)
     tau: float
     steps: int
     observations: tuple[Observation, ...]
     has_data: NDArray[np.bool_]  # (steps + 1,)
     theta: float
     solver: Solver
-    truth: Array  # (steps + 1, nx + 1)
+    truth: Array  # (steps + 1, points)
     truth_outside: Array  # (steps + 1,), the part of the truth's mass that is outside the domain
     data_exact: Array  # (steps + 1, numbers)
     noise_std: Array  # (numbers,)
@@ -126,9 +126,9 @@ def model_of(study: StudyConfig, prefix: str) -> tuple[Grid, Energy, Array]:
 def check_energy(config: EnergyConfig, grid: Grid, where: str) -> None:
     if isinstance(config.potential, PotentialValues):
         _check_length(config.potential.values, grid, f"{where}.potential")
-    if config.interaction is not None and (grid.nx + 1) ** 2 > _MOST_INTERACTIONS:
+    if config.interaction is not None and grid.points**2 > _MOST_INTERACTIONS:
         raise InputError(
-            f"{where}.interaction: the grid must have at most {math.isqrt(_MOST_INTERACTIONS)} nodes, got {grid.nx + 1}; "
+            f"{where}.interaction: the grid must have at most {math.isqrt(_MOST_INTERACTIONS)} points, got {grid.points}; "
             "see grid.nx"
         )
     for part in ("potential", "interaction"):
@@ -140,10 +140,8 @@ def check_energy(config: EnergyConfig, grid: Grid, where: str) -> None:
 
 
 def _check_length(values: Sequence[float], grid: Grid, where: str) -> None:
-    if len(values) != grid.nx + 1:
-        raise InputError(
-            f"{where}.values: must be {grid.nx + 1} numbers, one for each node of the grid (nx + 1), got {len(values)}"
-        )
+    if len(values) != grid.points:
+        raise InputError(f"{where}.values: must be {grid.points} numbers, one for each point of the grid, got {len(values)}")
 
 
 def has_data(study: StudyConfig, prefix: str) -> NDArray[np.bool_]:
@@ -265,12 +263,12 @@ def _truth(request: _TruthRequest) -> tuple[Array, Array, Array]:
     if not (np.isfinite(exact).all() and np.isfinite(scale).all()):
         raise InputError(f"{prefix}.observations: the measured numbers must be finite; see grid.left and grid.right")
     if own_grid is not grid:
-        densities = np.array([np.interp(grid.x, own_grid.x, u) for u in densities])
+        densities = grid.restrict(densities, own_grid)
     return densities, exact, scale
 
 
 def exact_truth(study: StudyConfig, truth: ExactTruth, grid: Grid, prefix: str) -> Array:
-    """A truth in closed form at all times, shape ``(steps + 1, nx + 1)``."""
+    """A truth in closed form at all times, shape ``(steps + 1, points)``."""
     where, tau = f"{prefix}.truth.solution", study.time.tau
     densities = np.array([_evaluated(truth.solution, grid, n * tau, where) for n in range(study.time.count + 1)])
     for density in densities:
@@ -292,7 +290,7 @@ def shares_outside(profile: Profile, grid: Grid, times: Array) -> Array:
 def truth_grid(study: StudyConfig, truth: SolvedTruth) -> Grid:
     """The grid that a truth is solved for on."""
     own = study.grid
-    return Grid(own.left, own.right, truth.nx or 2 * own.nx, truth.nt or own.nt, own.time_rule)
+    return Grid(own.left, own.right, truth.nx or 2 * own.nx, truth.nt or own.nt, own.time_rule, own.scheme)
 
 
 # --- from configuration to objects ----------------------------------------------------------------------------
@@ -309,7 +307,7 @@ def energy_of(config: EnergyConfig) -> Energy:
 
 
 def density_of(profile: Profile, grid: Grid, where: str) -> Array:
-    """A density at the nodes of a grid.
+    """A density on a grid.
 
     Raises
     ------
@@ -324,10 +322,9 @@ def density_of(profile: Profile, grid: Grid, where: str) -> Array:
 
 
 def _evaluated(profile: Profile, grid: Grid, t: float, where: str) -> Array:
-    """The density of a profile at the nodes."""
     try:
         with np.errstate(all="ignore"):  # whether it is finite is checked by those who use it
-            return np.asarray(profile(grid.x, t))
+            return profile.on(grid, t)
     except ArithmeticError:
         raise InputError(f"{where}: its numbers are too large or too small to compute the density at time {t:g}") from None
 

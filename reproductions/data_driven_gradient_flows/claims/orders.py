@@ -42,7 +42,8 @@ def effective_steps(stores: Stores) -> dict[tuple[float, str], dict[int, float]]
         before, after = f.grid.integrate(f.grid.x**2 * f.density)
         s = float(np.sqrt(after / before))
         tau = (s - 1) * s**2 * float(before) / float(f.grid.integrate(f.density[0] ** 2))
-        found.setdefault((f.tau, f.config.grid.time_rule), {})[f.grid.nt] = tau / f.tau
+        assert f.grid.time_rule is not None
+        found.setdefault((f.tau, f.grid.time_rule), {})[f.grid.nt] = tau / f.tau
     return found
 
 
@@ -107,9 +108,7 @@ def artificial_time(stores: Stores) -> Finding:
     levels = sorted(ratio[short_tau, "right"])
     free = {tau: np.array([ratio[tau, "right"][n] for n in levels]) for tau in (short_tau, long_tau)}
     excess = np.array([ratio[short_tau, "trapezoid"][n] / (1 + 1 / n) - 1 for n in levels])
-    energies = [
-        float(f["energy"][-1]) for f in stores.flows("order-nt") if (f.tau, f.config.grid.time_rule) == (long_tau, "right")
-    ]
+    energies = [float(f["energy"][-1]) for f in stores.flows("order-nt") if (f.tau, f.grid.time_rule) == (long_tau, "right")]
     varies = {tau: float(np.ptp(values) / values[-1]) for tau, values in free.items()}
     return Finding(
         title="Artificial time",

@@ -1,4 +1,4 @@
-"""Sums over many entries, for kernels of one problem or of eight (:mod:`.lanes`).
+"""Sums over many entries, for kernels of one problem or of eight (:mod:`dajko.lanes`).
 
 They run over eight partial sums either way, which are added up in one order: the result is the same to the last bit.
 """
@@ -11,7 +11,7 @@ from numba import extending
 
 from dajko._numba import inline_kernel
 from dajko.grid import Array
-from dajko.solvers.primal_dual.lanes import (
+from dajko.lanes import (
     WIDTH,
     as_group,
     as_number,

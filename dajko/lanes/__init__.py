@@ -8,14 +8,14 @@ member being the innermost axis.
 Loops over many entries use *groups*, which are always eight doubles wide: eight entries of one problem with ``PLAIN``, one
 entry of eight problems with ``LANES``. :func:`step` is how many entries a group holds; :func:`load_group`,
 :func:`store_group`, :func:`spread` (one entry for all of a group) and :func:`shared` (what all problems have in common) make
-the difference invisible. (:mod:`.tiles` has what works on several groups at once.)
+the difference invisible. (:mod:`dajko.lanes.tiles` has what works on several groups at once.)
 
 Every operation rounds alike whichever way it is written, and sums run over eight partial sums either way
-(:mod:`.sums`). So a problem's result depends neither on the other problems nor on their being there, to the
+(:mod:`dajko.lanes.sums`). So a problem's result depends neither on the other problems nor on their being there, to the
 last bit. (Kernels that rely on this must not be compiled with flags that let sums be reordered: see
 :func:`dajko._numba.kernel`.)
 
-This file and :mod:`.tiles` are all that knows about vector instructions. Loads and stores do not check bounds.
+This package is all that knows about vector instructions. Loads and stores do not check bounds.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Tiles for kernels: rectangles of a matrix that stay in registers while they are computed.
 
-A tile is a tuple of groups (:mod:`.lanes`): some that follow one another down each of several columns. Its
+A tile is a tuple of groups (:mod:`dajko.lanes`): some that follow one another down each of several columns. Its
 shape is known when a kernel is compiled: an argument ``shape`` is ``((0,) * rows, (0,) * columns)``, rows counted in groups,
 and only its type matters.
 """
@@ -13,7 +13,7 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
-from dajko.solvers.primal_dual.lanes import DOUBLE, VECTOR, WIDTH, address, in_lanes, intrinsic, spread_over, vector
+from dajko.lanes import DOUBLE, VECTOR, WIDTH, address, in_lanes, intrinsic, spread_over, vector
 
 
 def _tile_type(shape: Any) -> tuple[int, int, Any]:
