@@ -491,7 +491,7 @@ def test_what_is_no_store_of_dajko(tmp_path, make, kind):
 def test_a_store_of_another_version(tmp_path, make):
     found = prepare(tmp_path / "one", make())
     found.root.attrs["schema_version"] = 99
-    with pytest.raises(InputError, match="has the schema version 99, this dajko reads and writes version 4; use"):
+    with pytest.raises(InputError, match="has the schema version 99, this dajko reads and writes version 5; use"):
         inspect(tmp_path / "one", make())
     found.root.attrs["schema_version"] = 1
     with pytest.raises(InputError, match=r"has the schema version 1, .*; `dajko migrate .*one` brings it to that version"):

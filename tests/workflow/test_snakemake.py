@@ -338,7 +338,7 @@ def test_a_run_that_is_killed_goes_on(tmp_path, next_runner):
         ("theta: 1e-3", "theta: -1", "studies.good.theta: must be greater than 0, got -1"),
         ("theta: 1e-3", "theta: 1:30", "'1:30' is 90 in YAML 1.1 and the text '1:30' in YAML 1.2"),
         ("nx: 10", "nx: 010", "'010' is 8 in YAML 1.1 and 10 in YAML 1.2; write what is the same in both"),
-        ("nx: 10", "nxx: 10", "studies.good.grid.nxx: unknown key; allowed: left, right, nx, nt, time_rule"),
+        ("nx: 10", "nxx: 10", "studies.good.grid.nxx: unknown key; allowed: left, right, nx, nt, scheme, time_rule"),
     ],
 )
 def test_an_invalid_configuration_is_one_clear_message(tmp_path, old, new, message):
