@@ -34,6 +34,7 @@ _HOMES = {
     "PowerLaw": "dajko.energy.interaction.power_law",
     "Quadratic": "dajko.energy.potential.quadratic",
     "QuadraticAttraction": "dajko.energy.interaction.quadratic_attraction",
+    "Quantile": "dajko.solvers.quantile",
     "Sensors": "dajko.observation.sensors",
     "Spread": "dajko.observation.spread",
     "Status": "dajko.status",
@@ -80,6 +81,7 @@ if TYPE_CHECKING:
     from dajko.profile.ornstein_uhlenbeck import OrnsteinUhlenbeck
     from dajko.solvers.interior_point import InteriorPoint
     from dajko.solvers.pd3o import PD3O
+    from dajko.solvers.quantile import Quantile
     from dajko.status import Status
     from dajko.study.commands.run import run_study
     from dajko.study.store.labelled import open_study

@@ -6,12 +6,12 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dajko.checks import instance, whole_number
+from dajko.checks import instance, shown, whole_number
 from dajko.data.data_term import DataTerm
 from dajko.energy.energy import Energy
 from dajko.errors import InputError
@@ -72,6 +72,24 @@ def jko_step(
     return as_solver(solver).solve(Problem(density, energy, grid, tau, data))
 
 
+TimeScheme = Literal["euler", "bdf2"]
+TIME_SCHEMES: tuple[TimeScheme, ...] = ("euler", "bdf2")
+
+
+def check_time_scheme(scheme: object, solver: Solver, where: str = "time_scheme") -> None:
+    """Check that a solver can step in time by a scheme.
+
+    Raises
+    ------
+    InputError
+        If there is no such scheme, or the solver cannot.
+    """
+    if not (isinstance(scheme, str) and scheme in TIME_SCHEMES):
+        raise InputError(f"{where} must be 'euler' or 'bdf2', got {shown(scheme)}")
+    if scheme not in solver.time_schemes:
+        raise InputError(f"{where} {scheme} is for the solver quantile, got {solver.kind}")
+
+
 @dataclass(frozen=True, eq=False)
 class Flow:
     """A daJKO flow to be computed; the parameters are those of :func:`evolve`, and are checked here.
@@ -89,12 +107,14 @@ class Flow:
     steps: int
     data: DataTerm | None = None
     solver: str | Solver = DEFAULT_SOLVER
+    time_scheme: TimeScheme = "euler"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "density", checked_grid(self.grid).check_density(self.density))
         check_spreads(np.asarray(self.density), self.grid, "density")
         object.__setattr__(self, "steps", whole_number("steps", self.steps, least=1))
         object.__setattr__(self, "solver", as_solver(self.solver))
+        check_time_scheme(self.time_scheme, as_solver(self.solver))
         object.__setattr__(self, "tau", Problem(self.density, self.energy, self.grid, self.tau).tau)
         if self.data is not None:
             instance("data", self.data, DataTerm, "a dajko.DataTerm or None")
@@ -107,7 +127,7 @@ class Flow:
     def problem(self, density: Array, step: int) -> Problem:
         """The problem of one step, counted from 0."""
         data = None if self.data is None else self.data.at_step(step)
-        return Problem.unchecked(density, self.energy, self.grid, self.tau, data)
+        return Problem.unchecked(density, self.energy, self.grid, self.tau, data, self.time_scheme)
 
 
 def steps_in_time(
@@ -118,9 +138,10 @@ def steps_in_time(
     steps: int,
     data: DataTerm | None = None,
     solver: str | Solver = DEFAULT_SOLVER,
+    time_scheme: TimeScheme = "euler",
 ) -> Iterator[Step]:
     """The steps of Algorithm 2, each started from the one before; a failed step is the last."""
-    yield from _steps(Flow(density, energy, grid, tau, steps, data, solver))
+    yield from _steps(Flow(density, energy, grid, tau, steps, data, solver, time_scheme))
 
 
 def _steps(flow: Flow) -> Iterator[Step]:
@@ -174,9 +195,10 @@ def trajectory(
     steps: int,
     data: DataTerm | None = None,
     solver: str | Solver = DEFAULT_SOLVER,
+    time_scheme: TimeScheme = "euler",
 ) -> Trajectory:
     """Algorithm 2 with plain arrays as its result; the parameters are those of :func:`evolve`."""
-    return trajectories([Flow(density, energy, grid, tau, steps, data, solver)])[0]
+    return trajectories([Flow(density, energy, grid, tau, steps, data, solver, time_scheme)])[0]
 
 
 # Is told of every step: the number of its flow, its own, counted from 1, its problem, and how it ended.
@@ -248,6 +270,7 @@ def evolve(
     steps: int,
     data: DataTerm | None = None,
     solver: str | Solver = DEFAULT_SOLVER,
+    time_scheme: TimeScheme = "euler",
 ) -> xr.Dataset:
     """Run the daJKO scheme, Algorithm 2.
 
@@ -265,6 +288,9 @@ def evolve(
         Its values have shape ``(numbers,)``, the same at every step, or ``(steps, numbers)``, where a row of NaN is a step
         without data. The row of step n is data at the time ``(n + 1) tau``.
     solver : str or solver object
+    time_scheme : {"euler", "bdf2"}
+        ``"euler"``, the JKO scheme, of first order in tau; or ``"bdf2"``, of second order: the variational scheme of Matthes
+        and Plazotta, whose first step is one of Euler's, for the solver ``"quantile"``.
 
     Returns
     -------
@@ -280,7 +306,7 @@ def evolve(
     """
     import xarray as xr  # takes long to import, and studies do without
 
-    run = trajectory(density, energy, grid, tau, steps, data, solver)
+    run = trajectory(density, energy, grid, tau, steps, data, solver, time_scheme)
     steps = len(run.density) - 1
     return xr.Dataset(
         {

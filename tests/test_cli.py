@@ -454,7 +454,7 @@ def test_an_unknown_solver(refused, write):
     path = write({"solver.kind": "newton"})
     (line,) = refused("validate", path)
     assert line.startswith(f"{path}: studies.one.solver")
-    assert "kind must be one of interior_point, pd3o, or module:Class, got 'newton'" in line
+    assert "kind must be one of interior_point, pd3o, quantile, or module:Class, got 'newton'" in line
 
 
 # Changes of the file itself.

@@ -82,7 +82,7 @@ RIGHT = [
     (POSITIVE | {"None"}, "PD3O.primal_step PD3O.dual_step"),
     (POSITIVE | {"infinity"}, "DataTerm.theta euclidean.LinearData.theta"),
     (POSITIVE - {"a half"}, "PorousMedium.m PowerLaw.attraction Barenblatt.m"),
-    (POSITIVE - {"a large whole number"}, "InteriorPoint.tol"),
+    (POSITIVE - {"a large whole number"}, "InteriorPoint.tol Quantile.tol"),
     (NOT_NEGATIVE, "Logarithmic.core Barenblatt.time_shift Barenblatt().t Barenblatt.radius.t Heat().t"),
     (NOT_NEGATIVE, "OrnsteinUhlenbeck().t OrnsteinUhlenbeck.moments.t"),
     (REAL, "Quadratic.stiffness Quadratic.center DoubleWell.height DoubleWell.center Linear.slope Logarithmic.chi"),
@@ -176,6 +176,7 @@ CALLS = {
     "DataTerm.hessian_product": Call(DATA.hessian_product, {"density": START, "direction": START, "grid": GRID}),
     "measure": Call(dajko.measure, {"observations": ["mean", "mass"], "density": START, "grid": GRID}),
     "InteriorPoint": Call(dajko.InteriorPoint, {"tol": 1e-5, "max_iterations": 80}),
+    "Quantile": Call(dajko.Quantile, {"tol": 1e-6, "max_iterations": 80}),
     "PD3O": Call(
         dajko.PD3O,
         {
@@ -201,6 +202,7 @@ CALLS = {
             "steps": 1,
             "data": DATA,
             "solver": "interior_point",
+            "time_scheme": "euler",
         },
     ),
     "euclidean.Energy": Call(

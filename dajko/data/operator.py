@@ -5,6 +5,7 @@ Pietschmann and Schlottbom, sections 4.2 and 5.1.1.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -16,6 +17,7 @@ from dajko._numba import kernel, sum_kernel
 from dajko.grid import Array, Grid
 from dajko.observation import LINEAR, MEAN, QUADRATIC, SPREAD, VARIANCE, Observation, as_observation
 from dajko.observation.expectation import Expectation
+from dajko.observation.mass import Mass
 from dajko.observation.mean import Mean
 from dajko.observation.spread import Spread
 from dajko.observation.variance import Variance
@@ -76,32 +78,42 @@ class FixedMass(NamedTuple):
     rows: Array  # (numbers, points)
     squares: Array  # (numbers,)
     offsets: Array  # (numbers,)
+    moments: Array  # (numbers, 3), coefficients of 1, x - c and its square in rows that are such polynomials, else NaN
 
 
 def at_fixed_mass(observations: Iterable[str | Observation], grid: Grid, mass: float) -> FixedMass:
     """What observations are for densities of one mass."""
     center = 0.5 * (grid.left + grid.right)
     x, rows, squares, offsets = grid.x - center, [np.zeros((0, grid.points))], [], []
+    moments = np.full((0, 3), math.nan)
     for observation in map(as_observation, observations):
         row, square, offset = observation.footprints(grid), 0.0, 0.0
-        if isinstance(observation, Expectation):
+        polynomial = np.full((len(row), 3), math.nan)
+        if isinstance(observation, Mass):
+            polynomial[0] = 1.0, 0.0, 0.0
+        elif isinstance(observation, Expectation):
             row, offset = x[None], center * mass
+            polynomial[0] = 0.0, 1.0, 0.0
         elif isinstance(observation, Mean):
             row, offset = x[None] / mass, center
+            polynomial[0] = 0.0, 1.0 / mass, 0.0
         elif isinstance(observation, Spread):
             row, square = x[None] ** 2 / mass, 1.0 / mass**2
+            polynomial[0] = 0.0, 0.0, 1.0 / mass
         elif isinstance(observation, Variance):
             # (5.7) is int x^2 u - (2 - M) B1^2, with B1 = b + c M.
             far = center * (1.0 - mass) ** 2
             row, square, offset = x[None] * (x + 2.0 * far), 2.0 - mass, center * far * mass
+            polynomial[0] = 0.0, 2.0 * far, 1.0
         elif isinstance(observation, Row) and observation.square != 0.0:
             shift = center * mass
             square = observation.square
             row, offset = row - 2.0 * square * shift * x, -square * shift**2
         rows.append(row)
+        moments = np.concatenate([moments, polynomial])
         squares += [square] * len(row)
         offsets += [offset] * len(row)
-    return FixedMass(np.concatenate(rows), np.array(squares), np.array(offsets))
+    return FixedMass(np.concatenate(rows), np.array(squares), np.array(offsets), moments)
 
 
 @sum_kernel

@@ -105,6 +105,8 @@ class Problem:
     tau : float
         Time step, greater than 0.
     data : DataTerm or None
+    time_scheme : str
+        By what solvers that can do more than a JKO step go on from the steps before, which their warm start tells them.
 
     Raises
     ------
@@ -117,6 +119,7 @@ class Problem:
     grid: Grid
     tau: float
     data: DataTerm | None = None
+    time_scheme: str = "euler"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "density", checked_grid(self.grid).check_density(self.density))
@@ -126,10 +129,12 @@ class Problem:
             _ = instance("data", self.data, DataTerm, "a dajko.DataTerm or None").row
 
     @classmethod
-    def unchecked(cls, density: Array, energy: Energy, grid: Grid, tau: float, data: DataTerm | None) -> Problem:
+    def unchecked(
+        cls, density: Array, energy: Energy, grid: Grid, tau: float, data: DataTerm | None, time_scheme: str
+    ) -> Problem:
         """The problem of a later step: what a solver left behind is no input, and whatever it is, no bad one."""
         made = object.__new__(cls)
-        given = {"density": density, "energy": energy, "grid": grid, "tau": tau, "data": data}
+        given = {"density": density, "energy": energy, "grid": grid, "tau": tau, "data": data, "time_scheme": time_scheme}
         for name, value in given.items():
             object.__setattr__(made, name, value)
         return made

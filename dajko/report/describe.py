@@ -45,12 +45,13 @@ def _model(study: StudyConfig) -> str:
         steps = f"The flow takes steps of {tau}{until}"
     else:
         steps = f"The flow takes {time.count} step{'s' if time.count > 1 else ''} of {tau}"
+    by = {"bdf2": " by the variational BDF2 scheme"}.get(time.scheme, "") if "time.scheme" not in swept else ""
     cells = f"{shown('Nₓ', 'grid.nx', grid.nx)} and {shown('Nₜ', 'grid.nt', grid.nt)}"
     scheme = f", {SCHEMES[grid.scheme]}" if "grid.scheme" not in swept else ""
     mass = f", rescaled to the mass {number(study.model.mass)}" if study.model.mass else ""
     return (
-        f"The model has {_energy(study.model.energy)} and starts from {study.model.initial.in_words(number)}{mass}. {steps} "
-        f"on ({number(grid.left)}, {number(grid.right)}) with {cells}{scheme}, by the solver {_solver(study)}."
+        f"The model has {_energy(study.model.energy)} and starts from {study.model.initial.in_words(number)}{mass}. "
+        f"{steps}{by} on ({number(grid.left)}, {number(grid.right)}) with {cells}{scheme}, by the solver {_solver(study)}."
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from dajko.checks import shown
 from dajko.errors import InputError
@@ -14,7 +14,7 @@ from dajko.status import Status
 
 if TYPE_CHECKING:  # they load a compiler, which who only configures a solver does not need
     from dajko.problem.problem import Problem, Step
-    from dajko.solvers.primal_dual.method import Flow, March
+    from dajko.solvers.together import Flow, March
 
 DEFAULT_SOLVER = "interior_point"
 
@@ -24,6 +24,10 @@ class Solver(Ingredient, family="solver"):
 
     What it calls converged must be so; a solve that fails is a status with a message, never an exception.
     """
+
+    # The schemes of grids that it knows, and what it can step in time by: see dajko.flow.TIME_SCHEMES.
+    schemes: ClassVar[tuple[str, ...]] = ("centred", "finite_volume")
+    time_schemes: ClassVar[tuple[str, ...]] = ("euler",)
 
     @abstractmethod
     def solve(self, problem: Problem, warm_start: Any = None) -> Step:
@@ -47,7 +51,9 @@ class Solver(Ingredient, family="solver"):
 
     def why_not(self, problem: Problem) -> str:
         """Why this solver cannot take such a step, as a sentence; empty if it can."""
-        return ""
+        if problem.grid.scheme in self.schemes:
+            return ""
+        return f"{self.kind} is for grid.scheme {self.schemes[0]}, got {problem.grid.scheme}; take interior_point"
 
     def marches(self, flows: Sequence[Flow]) -> bool:
         """Whether :meth:`march` can take all steps of these flows together."""

@@ -12,7 +12,7 @@ from dajko.validation import PLAIN, PositiveWhole
 
 if TYPE_CHECKING:
     from dajko.problem.problem import Problem, Step
-    from dajko.solvers.primal_dual.method import Flow, March
+    from dajko.solvers.together import Flow, March
 
 
 class InteriorPoint(Solver, kind="interior_point"):
@@ -51,9 +51,9 @@ class InteriorPoint(Solver, kind="interior_point"):
         return all(flow.energy.interaction is None for flow in flows)
 
     def march(self, flows: Sequence[Flow], take_over: Callable[[Problem, Step], Step]) -> list[March]:
-        from dajko.solvers.primal_dual.method import march_together
+        from dajko.solvers.primal_dual.method import march
 
-        return march_together(self, flows, take_over)
+        return march(self, flows, take_over)
 
     def seconds(self, nx: int, nt: int, *, interacts: bool) -> float:
         """Some 5 Newton iterations, ten times that with an interaction; elimination goes with the square of nt."""

@@ -38,6 +38,7 @@ class PD3O(Solver, kind="pd3o"):
     """
 
     label: ClassVar[str] = "pd3o"
+    schemes: ClassVar[tuple[str, ...]] = ("centred",)
 
     tol: Positive = 1e-5
     max_iterations: PositiveWhole = 200_000
@@ -79,8 +80,8 @@ class PD3O(Solver, kind="pd3o"):
 
     def why_not(self, problem: Problem) -> str:
         """Its grid is the paper's; steps that are given must satisfy the conditions of :meth:`steps`."""
-        if problem.grid.scheme != "centred":
-            return f"pd3o is for grid.scheme centred, got {problem.grid.scheme}; take interior_point"
+        if sentence := super().why_not(problem):
+            return sentence
         if self.primal_step is None and self.dual_step is None:
             return ""
         from dajko.solvers.algorithm_1.method import why_not

@@ -141,7 +141,8 @@ def test_only_one_status_is_converged(status):
 def test_solvers_by_name():
     assert as_solver("pd3o") == PD3O()
     assert as_solver(PD3O(tol=1e-3)).tol == 1e-3
-    with pytest.raises(InputError, match=r"solver: kind must be one of interior_point, pd3o, or module:Class, got 'newton'"):
+    known = "interior_point, pd3o, quantile, or module:Class"
+    with pytest.raises(InputError, match=rf"solver: kind must be one of {known}, got 'newton'"):
         as_solver("newton")
     with pytest.raises(InputError, match="solver must be the word of a kind or a solver object"):
         as_solver(3)

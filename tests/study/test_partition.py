@@ -14,7 +14,7 @@ import xarray as xr
 import yaml
 
 from dajko.study.execution.tls import make_certificates
-from dajko.study.execution.warm_up import PARTS, warm_up
+from dajko.study.execution.warm_up import parts, warm_up
 from dajko.study.store.variables import CELLS, NOT_REPRODUCIBLE, VARIABLES
 
 ROOT = Path(__file__).parents[2]
@@ -100,8 +100,8 @@ def ended(processes):
 
 
 @pytest.mark.skipif(bool(why_not()), reason=why_not())
-def test_a_worker_that_is_cut_off_is_given_up_and_the_study_is_complete(tmp_path, tiny, computed):
-    for part in PARTS:
+def test_a_worker_that_is_cut_off_is_given_up_and_the_study_is_complete(tmp_path, tiny, make, computed):
+    for part in parts(make(STUDY)):
         warm_up(part)  # into the cache: workers are silent while they compile
     tls = make_certificates(tmp_path / "tls")
     cluster = {"kind": "scheduler", "file": str(tmp_path / "scheduler.json"), "tls": tls.model_dump()}

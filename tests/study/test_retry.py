@@ -81,7 +81,7 @@ def test_the_same_setting_again_finds_the_same_place(failed, address):
     [
         ({"theta": 1.0}, "theta: a retry sets keys of solver or truth.solver only"),
         ({"solvers.tol": 1.0}, "solvers.tol: a retry sets keys of solver or truth.solver only"),
-        ({"solver": {"kind": "newton"}}, "solver: kind must be one of interior_point, pd3o, or module:Class"),
+        ({"solver": {"kind": "newton"}}, "solver: kind must be one of interior_point, pd3o, quantile, or module:Class"),
         ({"solver.tol": -1.0}, "solver.tol: must be greater than 0, got -1.0"),
         ({"solver.toll": 1.0}, "solver.toll: unknown key"),
     ],

@@ -11,7 +11,7 @@ from dajko.errors import InputError
 from dajko.study.commands.run import run_study
 from dajko.study.config.cluster import SchedulerAddress
 from dajko.study.execution.dask_settings import LOCAL
-from dajko.study.execution.warm_up import warm
+from dajko.study.execution.warm_up import parts, warm
 from dajko.study.execution.workers import Attendance
 from dajko.study.store.variables import CELLS
 
@@ -126,12 +126,12 @@ def test_what_a_task_raises_is_its_outcome(attended):
     assert "three" in str(found)
 
 
-def test_kernels_that_a_worker_should_have_compiled_are_not_waited_for_when_it_dies(others, attended):
+def test_kernels_that_a_worker_should_have_compiled_are_not_waited_for_when_it_dies(others, attended, make):
     client, there = attended
     before = client.submit(time.sleep, 20)  # so that the worker begins with none of them
     killer = threading.Timer(0.5, others.scale, (0,))
     killer.start()
-    warm(client, there, logging.getLogger("test"))
+    warm(client, there, parts(make()), logging.getLogger("test"))
     killer.join(30)
     assert not there.addresses
     assert not before.done()

@@ -37,7 +37,7 @@ class Record(NamedTuple):
 
 
 @kernel
-def march(
+def march_in_time(
     mesh: Mesh,
     flows: Flows,
     values: Array,

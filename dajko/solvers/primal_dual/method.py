@@ -10,14 +10,11 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
-from dajko.data.data_term import DataTerm
 from dajko.data.operator import operator
-from dajko.energy.energy import Energy
 from dajko.grid import Array, Grid
 from dajko.lanes import LANES, PLAIN, WIDTH
 from dajko.observation import SPREAD, VARIANCE
@@ -25,36 +22,15 @@ from dajko.problem.majorize import descend, local_step
 from dajko.problem.problem import Path, Problem, Step
 from dajko.solvers.interior_point import InteriorPoint
 from dajko.solvers.primal_dual import layout, panels
-from dajko.solvers.primal_dual.march import Record, march, prediction_error
+from dajko.solvers.primal_dual.march import Record, march_in_time, prediction_error
+from dajko.solvers.together import Flow, March, march_together
 from dajko.status import Status
 from dajko.transport import transport
 
-# Eight lanes cost as much as four flows alone, and more where the matrices of eight do not fit into the cache of a core.
-# Results are the same either way.
-_FEWEST_IN_LANES = 4
+# Where the matrices of eight lanes do not fit into the cache of a core, flows march alone.
 _MOST_ENTRIES_IN_LANES = 60_000
 # By how much the density of one convex step predicts that of the next one wrongly, about.
 _CONVEX_STEP_ERROR = 0.014
-
-
-class Flow(Protocol):
-    """What a march has to know of a flow, see :class:`dajko.flow.Flow`."""
-
-    @property
-    def density(self) -> ArrayLike: ...
-    @property
-    def energy(self) -> Energy: ...
-    @property
-    def grid(self) -> Grid: ...
-    @property
-    def tau(self) -> float: ...
-    @property
-    def steps(self) -> int: ...
-    @property
-    def data(self) -> DataTerm | None: ...
-
-    def problem(self, density: Array, step: int) -> Problem:
-        """The problem of one step, counted from 0."""
 
 
 # Above this exponent the tolerance shrinks as the exponent grows.
@@ -66,15 +42,6 @@ class Start(NamedTuple):
 
     before: Array  # (points,), the density before the old one
     error: float  # of the prediction of the old one, see dajko.solvers.primal_dual.march
-
-
-class March(NamedTuple):
-    """The densities of a flow and how each of its steps ended; NaN and pending from a failed step on."""
-
-    density: Array  # (steps + 1, points)
-    status: NDArray[np.int8]  # (steps,)
-    iterations: NDArray[np.int32]  # (steps,)
-    residual: Array  # (steps,)
 
 
 def solve(solver: InteriorPoint, problem: Problem, warm_start: Start | None = None) -> Step:
@@ -112,56 +79,11 @@ def solve_local(solver: InteriorPoint, problem: Problem, warm_start: Start | Non
     return run.step()
 
 
-def march_together(solver: InteriorPoint, flows: Sequence[Flow], take_over: Callable[[Problem, Step], Step]) -> list[March]:
-    """All steps of flows without interaction, with the same grid, the same number of steps and of measured numbers.
-
-    Parameters
-    ----------
-    flows : sequence of Flow
-    take_over : callable
-        Takes a step that has not converged: gets the problem and the step, returns another one.
-    """
-    found = []
+def march(solver: InteriorPoint, flows: Sequence[Flow], take_over: Callable[[Problem, Step], Step]) -> list[March]:
+    """All steps of flows without interaction, see :func:`dajko.solvers.together.march_together`."""
     levels = flows[0].grid.nt
     fits = flows[0].grid.points * levels * (2 * levels + 1) <= _MOST_ENTRIES_IN_LANES
-    for first in range(0, len(flows), WIDTH):
-        chosen = flows[first : first + WIDTH]
-        if fits and len(chosen) >= _FEWEST_IN_LANES:
-            found += _march(solver, chosen, take_over, LANES)
-        else:
-            found += [march for flow in chosen for march in _march(solver, [flow], take_over, PLAIN)]
-    return found
-
-
-def _march(
-    solver: InteriorPoint, flows: Sequence[Flow], take_over: Callable[[Problem, Step], Step], number: Any
-) -> list[March]:
-    steps = flows[0].steps
-    run = _Run(flows, steps, solver, number)
-    record = run.record
-    status = np.zeros((steps, len(flows)), dtype=np.int8)
-    n = 0
-    while (n := run.march(n)) < steps:
-        for lane, flow in enumerate(flows):
-            if record.alive[lane] and not record.converged[n, lane]:
-                step = take_over(flow.problem(record.density[n, :, lane].copy(), n), run.report(n, lane))
-                status[n, lane], record.iterations[n, lane] = step.status, step.iterations
-                record.residual[n, lane] = step.residual
-                record.alive[lane] = step.status != Status.FAILED
-                record.density[n + 1, :, lane] = step.density
-        # What a warm start would extrapolate may be what went wrong.
-        record.warm[:] = record.alive & record.converged[n]
-        n += 1
-    status[record.converged[:, : len(flows)]] = Status.CONVERGED
-    return [_march_of(record, status[:, lane], lane) for lane in range(len(flows))]
-
-
-def _march_of(record: Record, status: NDArray[np.int8], lane: int) -> March:
-    density, residual = record.density[..., lane].copy(), record.residual[:, lane].copy()
-    if (status == Status.FAILED).any():
-        failed = int(np.argmax(status == Status.FAILED))
-        density[failed + 1 :], residual[failed:] = np.nan, np.nan
-    return March(density, status.copy(), record.iterations[:, lane].copy(), residual)
+    return march_together(flows, lambda chosen, number: _Run(chosen, flows[0].steps, solver, number), take_over, fits=fits)
 
 
 class _Run:
@@ -218,7 +140,7 @@ class _Run:
 
     def march(self, first: int) -> int:
         """Steps from number ``first`` to the first that does not converge, whose number is returned."""
-        return march(
+        return march_in_time(
             self.mesh,
             self.flows,
             self.values,
@@ -234,6 +156,10 @@ class _Run:
             self.stencil,
             self.number,
         )
+
+    def go_on(self, n: int) -> None:
+        """What a warm start would extrapolate may be what went wrong."""
+        self.record.warm[:] = self.record.alive & self.record.converged[n]
 
     def report(self, n: int, lane: int) -> Step:
         """How a step ended that has not converged, without its path."""

@@ -176,10 +176,10 @@ def _run(path: str, group: int, number: int) -> dict[str, Any]:
 def _diagnose(e: Experiment, generator: np.random.Generator) -> dict[str, Any]:
     """The steps of a cell, and how the first that did not converge went on from iteration to iteration."""
     term = e.data_term(e.data(generator))
-    flow = Flow(e.initial, e.energy, e.grid, e.tau, e.steps, term, e.solver)
+    flow = Flow(e.initial, e.energy, e.grid, e.tau, e.steps, term, e.solver, e.time_scheme)
     steps: list[Step] = []
     iterations: list[dict[str, Any]] = []
-    for n, step in enumerate(steps_in_time(e.initial, e.energy, e.grid, e.tau, e.steps, term, e.solver)):
+    for n, step in enumerate(steps_in_time(e.initial, e.energy, e.grid, e.tau, e.steps, term, e.solver, e.time_scheme)):
         if not step.converged and not iterations:
             before = steps[-1] if steps else None
             problem = flow.problem(e.initial if before is None else before.density, n)

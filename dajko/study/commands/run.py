@@ -27,7 +27,7 @@ from dajko.study.execution.dispatch import results as results_of
 from dajko.study.execution.performance import dashboard, measured
 from dajko.study.execution.progress import FILE_ONLY, StudyProgress, dask_in, logged
 from dajko.study.execution.task import BlockReport, Task
-from dajko.study.execution.warm_up import warm
+from dajko.study.execution.warm_up import parts, warm
 from dajko.study.execution.workers import Attendance
 from dajko.study.store.cells import Block, CellStore, cells_path
 from dajko.study.store.checksums import Damage, all_blocks, repair
@@ -338,7 +338,7 @@ def _compute(
             if isinstance(config, SchedulerAddress) or config.dashboard:
                 logger.info("%s: %s", name, dashboard(client))
             there = Attendance(client, max(workers, expected), config.patience, logger)
-            warm(client, there, logger)
+            warm(client, there, parts(make_plan(name, store.study)), logger)
             progress = StudyProgress(name, store.size, store.size - number, logger, bar)
             with measured(client, store.path.parent, workers) as performance:
                 for report in results_of(client, store, tasks, there, logger):

@@ -123,6 +123,7 @@ class TimeConfig(Strict):
     tau: Positive
     steps: PositiveWhole | None = None
     end: Positive | None = None
+    scheme: Literal["euler", "bdf2"] = Field("euler", description="The JKO scheme, or that of second order, for quantile.")
 
     @model_validator(mode="after")
     def _one_of_two(self) -> TimeConfig:

@@ -79,7 +79,11 @@ def _words(content: Any) -> frozenset[str]:
 def _content(plan: Plan, point: int, name: str) -> Any:
     study = plan.studies[point]
     if name == "time":
-        return {"tau": study.time.tau, "count": study.time.count}  # `steps` and `end` say the same
+        return {
+            "tau": study.time.tau,
+            "count": study.time.count,
+            "scheme": study.time.scheme,
+        }  # `steps` and `end` say the same
     content: dict[str, Any] = study.model_dump(mode="json", include={name})
     for key in plan.perturbed_keys:  # the draw of each member stands in its place
         if section_of(key) == name:

@@ -6,6 +6,8 @@ import itertools
 import logging
 import time
 from collections import defaultdict
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from distributed import Client
@@ -16,24 +18,44 @@ from dajko.energy.energy import Energy
 from dajko.energy.internal.entropy import Entropy
 from dajko.energy.internal.porous_medium import PorousMedium
 from dajko.flow import Flow, trajectories
-from dajko.grid import Grid
-from dajko.solvers.interior_point import InteriorPoint
-from dajko.solvers.pd3o import PD3O
+from dajko.grid import Grid, Scheme
+from dajko.solvers import Solver
+from dajko.study.design.plan import Plan
 from dajko.study.execution.workers import Attendance
 
 # Seconds between two lines that say how far the compiler is.
 _SAY = 15.0
-# What takes longest comes first.
-PARTS = ("lanes", "alone", "pd3o")
+# Flows that march together in lanes, and one that goes alone.
+_TOGETHER, _ALONE = 8, 1
 
 
-def warm_up(part: str) -> None:
-    """Compile ``interior_point`` for flows alone or in lanes, or ``pd3o``, or load it from the cache."""
-    grid = Grid(0.0, 1.0, 4, 1)
-    solver = PD3O(max_iterations=1) if part == "pd3o" else InteriorPoint()
+class Part(NamedTuple):
+    """Kernels that are compiled together: those of a solver on grids of a scheme, for so many flows."""
+
+    solver: Solver
+    scheme: Scheme
+    flows: int
+
+
+def parts(plan: Plan) -> list[Part]:
+    """What the cells of a plan need, but for solvers that are not dajko's; what takes longest comes first."""
+    found: dict[tuple[str, str, int], Part] = {}
+    for point in plan.sweep.distinct("solver", "grid")[0].tolist():
+        study = plan.studies[point]
+        chain = (study.solver, *study.solver.then)
+        for solver in chain:
+            if ":" not in type(solver).word() and study.grid.scheme in solver.schemes:
+                for flows in (_TOGETHER, _ALONE) if solver is study.solver else (_ALONE,):
+                    found.setdefault((solver.kind, study.grid.scheme, flows), Part(solver, study.grid.scheme, flows))
+    return sorted(found.values(), key=lambda part: -part.flows)
+
+
+def warm_up(part: Part) -> None:
+    """Compile the kernels of a part, or load them from the cache."""
+    grid = Grid(0.0, 1.0, 4, 1, scheme=part.scheme)
+    data = DataTerm(["mean"], [0.5], 1.0)
     for internal in (PorousMedium(2.0), Entropy()):
-        flow = Flow(np.ones(grid.points), Energy(internal), grid, 1e-3, 1, DataTerm(["mean"], [0.5], 1.0), solver)
-        trajectories([flow] * (8 if part == "lanes" else 1))
+        trajectories([Flow(np.ones(grid.points), Energy(internal), grid, 1e-3, 1, data, part.solver)] * part.flows)
 
 
 def cold_sentence() -> str:
@@ -44,7 +66,7 @@ def cold_sentence() -> str:
     return f"compiling kernels, which takes minutes, once on each host and for each version; they are kept in {place}"
 
 
-def warm(client: Client, there: Attendance, logger: logging.Logger) -> None:
+def warm(client: Client, there: Attendance, needed: Sequence[Part], logger: logging.Logger) -> None:
     """Share the parts out over the workers of each host, and wait until the caches hold them.
 
     What a worker that dies should have compiled is not waited for: others compile it when they need it.
@@ -53,6 +75,7 @@ def warm(client: Client, there: Attendance, logger: logging.Logger) -> None:
     ----------
     client : Client
     there : Attendance
+    needed : sequence of Part
     logger : logging.Logger
         Told that kernels are compiled, and how far that is.
     """
@@ -64,7 +87,7 @@ def warm(client: Client, there: Attendance, logger: logging.Logger) -> None:
         hosts[worker["host"]].append(address)
     compiling = []
     for workers in hosts.values():
-        for part, address in zip(PARTS, itertools.cycle(workers), strict=False):
+        for part, address in zip(needed, itertools.cycle(workers), strict=False):
             compiling.append((client.submit(warm_up, part, workers=[address], pure=False), address))
     while any(address in there.addresses and not future.done() for future, address in compiling):
         time.sleep(0.05)

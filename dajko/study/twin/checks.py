@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from dajko.data.data_term import DataTerm
 from dajko.errors import InputError
+from dajko.flow import check_time_scheme
 from dajko.grid import Array, Grid
 from dajko.observation import Observation
 from dajko.problem.problem import Problem
@@ -37,7 +38,12 @@ from dajko.study.twin.experiment import (
 _MOST_CHECKED = 10_000
 
 # Sections that can be wrong together. Noise and theta fit everything that they may be.
-_TOGETHER = (("model", "grid", "time"), ("truth", "grid", "time", "observations"), ("solver",))
+_TOGETHER = (
+    ("model", "grid", "time"),
+    ("truth", "grid", "time", "observations"),
+    ("solver", "grid", "time"),
+    ("solver", "model"),
+)
 # With step sizes that a user gives, these can.
 _STEPS = ("solver", "model", "grid", "time", "observations", "theta")
 
@@ -140,6 +146,11 @@ def check(study: StudyConfig, prefix: str) -> None:
     numbers = np.zeros(sum(len(o.labels) for o in observations))
     data = DataTerm(observations, numbers, study.theta).at_step(0) if observations else None
     _check_solver(study.solver, Problem(initial, energy, grid, study.time.tau, data), f"{prefix}.solver")
+    check_time_scheme(study.time.scheme, study.solver, f"{prefix}.time.scheme")
+    if study.time.scheme != "euler" and "optimality" in study.store.diagnostics:
+        raise InputError(
+            f"{prefix}.store.diagnostics: optimality is that of JKO steps, not of time.scheme {study.time.scheme}"
+        )
 
 
 def _check_size(study: StudyConfig, prefix: str) -> None:

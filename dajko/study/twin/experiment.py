@@ -18,7 +18,7 @@ from dajko.data.data_term import DataTerm, measure
 from dajko.energy.energy import Energy
 from dajko.energy.potential.values import PotentialValues
 from dajko.errors import InputError
-from dajko.flow import Flow, Trajectory, trajectories, trajectory
+from dajko.flow import Flow, TimeScheme, Trajectory, trajectories, trajectory
 from dajko.grid import Array, Grid
 from dajko.observation import Observation
 from dajko.profile import Profile
@@ -41,6 +41,7 @@ class Experiment:
     energy: Energy
     initial: Array  # (points,)
     tau: float
+    time_scheme: TimeScheme
     steps: int
     observations: tuple[Observation, ...]
     has_data: NDArray[np.bool_]  # (steps + 1,)
@@ -94,6 +95,7 @@ def build(study: StudyConfig, prefix: str) -> Experiment:
         energy=energy,
         initial=initial,
         tau=study.time.tau,
+        time_scheme=study.time.scheme,
         steps=study.time.count,
         observations=observations_of(study, grid, prefix),
         has_data=known,
@@ -175,7 +177,7 @@ def simulate_many(experiments: Sequence[Experiment], generators: Sequence[np.ran
     """
     data = [e.data(generator) for e, generator in zip(experiments, generators, strict=True)]
     flows = [
-        Flow(e.initial, e.energy, e.grid, e.tau, e.steps, e.data_term(values), e.solver)
+        Flow(e.initial, e.energy, e.grid, e.tau, e.steps, e.data_term(values), e.solver, e.time_scheme)
         for e, values in zip(experiments, data, strict=True)
     ]
     started = time.perf_counter()
