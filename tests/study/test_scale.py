@@ -109,7 +109,7 @@ def test_ids_are_hashes_of_whole_studies(make, changes):
             study = plan.studies[point]
             content = study.model_dump(mode="json", exclude=set(NOT_SWEPT))
             code = sources().code(words_of(plan.studies[point]))
-            content["time"] = {"tau": study.time.tau, "count": study.time.count}
+            content["time"] = {"tau": study.time.tau, "count": study.time.count, "scheme": study.time.scheme}
             for key in plan.perturbed_keys:
                 *path, last = key.split(".")
                 node = content
