@@ -43,8 +43,10 @@ def kernel(function: Function) -> Function:
 
 
 def inline_kernel(function: Function) -> Function:
-    """Compile like :func:`kernel`, as a part of the kernels that call it: for what runs at every node."""
-    return cast("Function", numba.njit(cache=True, error_model="numpy", forceinline=True)(function))
+    """Compile like :func:`kernel`, as a part of the kernels that call it, which alone can: Python must not."""
+    compiled: Any = numba.njit
+    unreachable = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    return cast("Function", compiled(cache=True, error_model="numpy", forceinline=True, **unreachable)(function))
 
 
 def sum_kernel(function: Function) -> Function:

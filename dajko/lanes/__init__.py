@@ -85,8 +85,8 @@ def _unbox_lanes(kind: Any, value: Any, c: Any) -> Any:
 
 
 def address(context: Any, builder: Any, array: Any, kind: Any, index: Any, wide: bool, scale: int) -> Any:
-    """Address of entry ``scale * index`` of an array, as that of a double or of eight."""
-    data = context.make_array(kind)(context, builder, array).data
+    """Address of entry ``scale * index`` of an array or a pointer, as that of a double or of eight."""
+    data = array if isinstance(kind, types.CPointer) else context.make_array(kind)(context, builder, array).data
     place = builder.gep(data, [builder.mul(index, ir.Constant(index.type, scale))])
     return builder.bitcast(place, VECTOR.as_pointer()) if wide else place
 
@@ -137,6 +137,17 @@ def step(typing: Any, number: Any) -> Any:
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return context.get_constant(types.intp, entries)
+
+    return types.intp(number), generate
+
+
+@intrinsic
+def lane_count(typing: Any, number: Any) -> Any:
+    """How many problems there are."""
+    lanes = WIDTH if in_lanes(number) else 1
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return context.get_constant(types.intp, lanes)
 
     return types.intp(number), generate
 
@@ -229,6 +240,17 @@ def minimum(typing: Any, a: Any, b: Any) -> Any:
 def maximum(typing: Any, a: Any, b: Any) -> Any:
     """The larger of two numbers."""
     return _MAXIMUM[0 if isinstance(a, _VectorType) else 1]
+
+
+@intrinsic
+def where_above(typing: Any, a: Any, b: Any, then: Any, otherwise: Any) -> Any:
+    """The number ``then`` where ``a > b``, else ``otherwise``."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.select(builder.fcmp_ordered(">", args[0], args[1]), args[2], args[3])
+
+    kind = vector if isinstance(a, _VectorType) else types.float64
+    return kind(kind, kind, kind, kind), generate
 
 
 @intrinsic

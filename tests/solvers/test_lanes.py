@@ -1,5 +1,8 @@
 """Every operation on eight lanes against the same operation on one double."""
 
+import sys
+from typing import NamedTuple
+
 import numpy as np
 
 from dajko._numba import kernel
@@ -9,6 +12,7 @@ from dajko.lanes import (
     WIDTH,
     as_group,
     as_number,
+    lane_count,
     largest_of,
     load,
     load_group,
@@ -21,7 +25,9 @@ from dajko.lanes import (
     step,
     store,
     store_group,
+    where_above,
 )
+from dajko.lanes.pointers import bare
 from dajko.lanes.sums import accumulate, dot, total
 
 
@@ -46,24 +52,26 @@ def everything(a, b, out, number):
     total /= x
     store(out, 11, total, number)
     store(out, 12, plus_product(x, x, y), number)
+    store(out, 13, where_above(x, y, 2.0 * x, -y), number)
+    store(out, 14, where_above(y, x, 2.0 * x, -y), number)
 
 
 def test_operations():
     rng = np.random.default_rng(0)
     a, b = rng.standard_normal(WIDTH), rng.standard_normal(WIDTH)
-    out = np.zeros(13 * WIDTH)
+    out = np.zeros(15 * WIDTH)
     everything(a, b, out, LANES)
     for lane in range(WIDTH):
-        single = np.zeros(13)
+        single = np.zeros(15)
         everything(a[lane : lane + 1].copy(), b[lane : lane + 1].copy(), single, PLAIN)
-        np.testing.assert_array_equal(out.reshape(13, WIDTH)[:, lane], single)
+        np.testing.assert_array_equal(out.reshape(15, WIDTH)[:, lane], single)
     x, y = a, b
     np.testing.assert_array_equal(
-        out.reshape(13, WIDTH)[:8], [x + y, x - y, x * y, x / y, -x, np.abs(x), np.minimum(x, y), np.maximum(x, y)]
+        out.reshape(15, WIDTH)[:8], [x + y, x - y, x * y, x / y, -x, np.abs(x), np.minimum(x, y), np.maximum(x, y)]
     )
-    np.testing.assert_allclose(out.reshape(13, WIDTH)[8], x - x * y, rtol=1e-12)
-    np.testing.assert_allclose(out.reshape(13, WIDTH)[11], (x + y - 0.3) * y / x, rtol=1e-12)
-    np.testing.assert_allclose(out.reshape(13, WIDTH)[12], x + x * y, rtol=1e-12)
+    np.testing.assert_allclose(out.reshape(15, WIDTH)[8], x - x * y, rtol=1e-12)
+    np.testing.assert_allclose(out.reshape(15, WIDTH)[11], (x + y - 0.3) * y / x, rtol=1e-12)
+    np.testing.assert_allclose(out.reshape(15, WIDTH)[12], x + x * y, rtol=1e-12)
 
 
 @kernel
@@ -93,3 +101,49 @@ def test_groups_hold_entries_of_one_problem_or_one_entry_of_eight():
         np.testing.assert_array_equal(out[:, lane], single)
         np.testing.assert_allclose(single[:24], x * common - 2.0 * x[3] + x.max(), rtol=1e-13)
         np.testing.assert_allclose(single[24:], [x.sum(), x @ y], rtol=1e-12)
+
+
+class Pair(NamedTuple):
+    first: np.ndarray
+    second: np.ndarray
+
+
+class Nested(NamedTuple):
+    size: int
+    pair: Pair
+    square: np.ndarray
+
+
+@kernel
+def _swap(nested):
+    for i in range(nested.size):
+        nested.pair.first[i], nested.pair.second[i] = nested.pair.second[i], nested.pair.first[i]
+    nested.square[:] = nested.square + nested.square.sum()
+
+
+@kernel
+def swap(nested):
+    _swap(bare(nested))
+
+
+def test_bare_tuples_reach_the_same_memory_and_own_nothing():
+    """Arrays of more axes stay arrays; after many calls everybody still has the references that it had."""
+    a, b, square = np.arange(5.0), -np.arange(5.0), np.ones((2, 2))
+    nested = Nested(5, Pair(a, b), square)
+    before = [sys.getrefcount(array) for array in (a, b, square)]
+    for _ in range(101):
+        square[:] = 1.0
+        swap(nested)
+    assert [sys.getrefcount(array) for array in (a, b, square)] == before
+    np.testing.assert_array_equal(a, -np.arange(5.0))
+    np.testing.assert_array_equal(b, np.arange(5.0))
+    np.testing.assert_array_equal(square, 5.0)
+
+
+@kernel
+def count(number):
+    return lane_count(number)
+
+
+def test_lanes_are_counted():
+    assert (count(PLAIN), count(LANES)) == (1, WIDTH)

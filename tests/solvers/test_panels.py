@@ -117,7 +117,7 @@ def test_arrays_are_as_long_as_what_is_read(n, levels, number, lanes):
     """Behind every array of the solver lies NaN, which even a factor 0 does not hide."""
     a, b, e, dense, right = system(n, levels, lanes, sides=1)
     mesh = layout.mesh(Grid(0.0, 1.0, n - 1, levels))
-    work = layout.work_space(mesh, 0, number)
+    work = layout.work_space(mesh, 0, 0, number)
 
     def guarded(array):
         return np.concatenate([array, np.full(1000 * lanes, np.nan)])[: array.size]

@@ -21,6 +21,9 @@ class Flows(NamedTuple):
     law: int  # exponent of all internal energies where that is 0, 1, 2 or 3; -1 where they differ, or it is another one
     exponent: Array  # one a problem
     pressure: Array  # one a problem, b in the pressure (b m / h)^exponent
+    intervals: int  # of potential and footprints
+    attracted: bool  # whether there is a potential
+    fitted: bool  # whether there are footprints
     potential: Array  # (4, intervals) one a problem, cubic polynomials of tau V; empty without potential
     linear: Array  # numbers, of B = linear b + quadratic b2 - square b^2 + int K, b and b2 moments about the centre
     quadratic: Array  # numbers

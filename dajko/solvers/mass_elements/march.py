@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dajko._numba import kernel
+from dajko._numba import inline_kernel, kernel
 from dajko.grid import Array
-from dajko.lanes import as_number, load, store
+from dajko.lanes import as_number, lane_count, load, store
+from dajko.lanes.pointers import bare
 from dajko.solvers.mass_elements.layout import Flows, State, Work
 from dajko.solvers.mass_elements.newton import begin, iterate
 from dajko.solvers.mass_elements.remap import slopes, to_cells
@@ -48,7 +49,24 @@ def march_in_time(
 
     ``values`` has the shape (steps, numbers, lanes). Returns the number of the step that has not converged, or of all steps.
     """
-    lanes: int = record.alive.size
+    return _march(n, numbers, columns, values, bare(flows), bare(state), bare(work), record, limit, first, number)
+
+
+@inline_kernel
+def _march(
+    n: int,
+    numbers: int,
+    columns: int,
+    values: Array,
+    flows: Flows,
+    state: State,
+    work: Work,
+    record: Record,
+    limit: int,
+    first: int,
+    number: Any,
+) -> int:
+    lanes = lane_count(number)
     steps: int = record.iterations.shape[0]
     cells = record.density.shape[1]
     for step in range(first, steps):
@@ -65,7 +83,7 @@ def march_in_time(
         iterate(n, numbers, columns, flows, state, work, min(_WARM_ITERATIONS, limit), number)
         left = _left(work, lanes)
         if left > 0:
-            _again(n, state, work, number)
+            _again(n, numbers, state, work, number)
             iterate(n, numbers, columns, flows, state, work, limit, number)
             left = _left(work, lanes)
         slopes(n, state.m, state.x, work.inverse, work.ratio, number)
@@ -84,7 +102,7 @@ def march_in_time(
     return steps
 
 
-@kernel
+@inline_kernel
 def _excess(n: int, state: State, work: Work, number: Any) -> None:
     """By how much the second moment of elements is too large, of a density that is smooth."""
     total, left = as_number(0.0, number), load(state.x, 0, number)
@@ -95,7 +113,7 @@ def _excess(n: int, state: State, work: Work, number: Any) -> None:
     store(work.moments, 0, total * (1.0 / 6.0), number)
 
 
-@kernel
+@inline_kernel
 def _left(work: Work, lanes: int) -> int:
     """How many problems have not converged."""
     left = 0
@@ -104,10 +122,10 @@ def _left(work: Work, lanes: int) -> int:
     return left
 
 
-@kernel
-def _again(n: int, state: State, work: Work, number: Any) -> None:
+@inline_kernel
+def _again(n: int, numbers: int, state: State, work: Work, number: Any) -> None:
     """Start the problems again that have not converged, at their old ends."""
-    lanes = work.active.size
+    lanes = lane_count(number)
     for lane in range(lanes):
         if work.active[lane] > 0.0:
             for i in range(n + 1):
@@ -115,6 +133,6 @@ def _again(n: int, state: State, work: Work, number: Any) -> None:
             for i in range(n):
                 width = state.x[(i + 1) * lanes + lane] - state.x[i * lanes + lane]
                 state.contact[i * lanes + lane] = work.gas[lane] / width
-    for o in range(state.y.size // lanes):
+    for o in range(numbers):
         active = load(work.active, 0, number)
         store(state.y, o, load(state.y, o, number) * (1.0 - active), number)

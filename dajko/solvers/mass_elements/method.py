@@ -260,6 +260,9 @@ def _flows(flows: Sequence[Flow | Problem], solver: Quantile, mass: Array, secon
             footprint[o, ..., lane] = PchipInterpolator(places, seen.table[o]).c
     return layout.Flows(
         law=law,
+        intervals=intervals,
+        attracted=potentials.size > 0,
+        fitted=fitted,
         exponent=exponent,
         pressure=pressure,
         potential=potentials,

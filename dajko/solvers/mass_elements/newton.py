@@ -27,9 +27,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from dajko._numba import inline_kernel, kernel
+from dajko._numba import inline_kernel
 from dajko.grid import Array
-from dajko.lanes import as_number, load, maximum, minimum, store
+from dajko.lanes import as_number, lane_count, load, maximum, minimum, store
 from dajko.lanes.dense import solve_dense
 from dajko.solvers.mass_elements.layout import Flows, State, Work
 
@@ -44,16 +44,16 @@ _LEAST_FACTOR = 0.1
 _GAS, _PRESENT = 1e-13, 1e12
 
 
-@kernel
+@inline_kernel
 def iterate(n: int, numbers: int, columns: int, flows: Flows, state: State, work: Work, limit: int, number: Any) -> None:
     """Newton steps until every active problem has converged, or so many."""
-    lanes = work.active.size
+    lanes = lane_count(number)
     for iteration in range(limit):
         widths(n, flows, state, work, number)
-        if flows.potential.size + flows.footprint.size > 0:
-            fields(n, numbers, flows, state, work)
+        if flows.attracted or flows.fitted:
+            fields(n, numbers, flows, state, work, number)
         measure(n, numbers, columns, flows, state, work, number)
-        eliminate(n, columns, state, work, number)
+        eliminate(n, numbers, columns, state, work, number)
         substitute(n, columns, work, number)
         if columns > 0:
             border(n, numbers, columns, flows, state, work, number)
@@ -70,7 +70,7 @@ def iterate(n: int, numbers: int, columns: int, flows: Flows, state: State, work
             break
 
 
-@kernel
+@inline_kernel
 def widths(n: int, flows: Flows, state: State, work: Work, number: Any) -> None:
     """What elements push with, and how stiff they are."""
     x_, m_, contact_, inverse_, push_, stiffness_ = state.x, state.m, state.contact, work.inverse, work.push, work.stiffness
@@ -94,7 +94,7 @@ def widths(n: int, flows: Flows, state: State, work: Work, number: Any) -> None:
             store(stiffness_, i, (pressure * e + load(contact_, i, number)) * inverse, number)
             left = right
         return
-    lanes = work.active.size
+    lanes = lane_count(number)
     for i in range(n):
         right = load(x_, i + 1, number)
         inverse = one / (right - left)
@@ -109,11 +109,11 @@ def widths(n: int, flows: Flows, state: State, work: Work, number: Any) -> None:
             stiffness_[at] = (pressure_ * e + contact_[at]) * inverse_[at]
 
 
-@kernel
-def fields(n: int, numbers: int, flows: Flows, state: State, work: Work) -> None:
+@inline_kernel
+def fields(n: int, numbers: int, flows: Flows, state: State, work: Work, number: Any) -> None:
     """Forces of the potential at the ends, and what footprints are there."""
-    lanes = work.active.size
-    whole = max(flows.potential.size, flows.footprint.size // max(numbers, 1)) // (4 * lanes)
+    lanes = lane_count(number)
+    whole = flows.intervals
     for i in range(n + 1):
         for lane in range(lanes):
             at = i * lanes + lane
@@ -121,9 +121,9 @@ def fields(n: int, numbers: int, flows: Flows, state: State, work: Work) -> None
             k = min(max(int((x - flows.start) / flows.spacing), 0), whole - 1)
             s = x - flows.start - k * flows.spacing
             force, bend = 0.0, 0.0
-            if flows.potential.size > 0:
+            if flows.attracted:
                 _, force, bend = _cubic(flows.potential, k * lanes + lane, whole * lanes, s)
-            if flows.footprint.size > 0:
+            if flows.fitted:
                 for o in range(numbers):
                     value, slope, curve = _cubic(flows.footprint, (4 * o * whole + k) * lanes + lane, whole * lanes, s)
                     bend += state.y[o * lanes + lane] * curve
@@ -139,7 +139,7 @@ def _cubic(table: Array, first: int, apart: int, s: float) -> tuple[float, float
     return d + s * (c + s * (b + s * a)), c + s * (2.0 * b + 3.0 * s * a), 2.0 * b + 6.0 * s * a
 
 
-@kernel
+@inline_kernel
 def moments(n: int, state: State, ends: Array, out: Array, number: Any) -> None:
     """Mass, first and second moment of elements between ``ends``."""
     m_, zero = state.m, as_number(0.0, number)
@@ -155,26 +155,26 @@ def moments(n: int, state: State, ends: Array, out: Array, number: Any) -> None:
     store(out, 2, second * (1.0 / 3.0), number)
 
 
-@kernel
+@inline_kernel
 def measure(n: int, numbers: int, columns: int, flows: Flows, state: State, work: Work, number: Any) -> None:
     """``r``, the gradients of the observations, and the curvature that they have."""
-    lanes = work.active.size
-    factor, bent = work.curvature[:lanes], work.curvature[lanes:]
-    factor[:], bent[:] = work.inertia, 0.0
+    lanes, curvature = lane_count(number), work.curvature
+    store(curvature, 0, load(work.inertia, 0, number), number)
+    store(curvature, 1, as_number(0.0, number), number)
     if numbers == 0:
         return
     moments(n, state, state.x, work.moments, number)
-    fitted = flows.footprint.size > 0
+    fitted = flows.fitted
     for o in range(numbers):
         for lane in range(lanes):
             at = o * lanes + lane
             first, second, y = work.moments[lanes + lane], work.moments[2 * lanes + lane], state.y[at]
             found = flows.linear[at] * first + flows.quadratic[at] * second - flows.square[at] * first * first
             work.residual[at] = state.seen[at] * (found - state.value[at]) - flows.theta[at] * y
-            factor[lane] += 2.0 * flows.quadratic[at] * y
-            bent[lane] -= 2.0 * flows.square[at] * y
+            curvature[lane] += 2.0 * flows.quadratic[at] * y
+            curvature[lanes + lane] -= 2.0 * flows.square[at] * y
     for lane in range(lanes):
-        factor[lane] = max(factor[lane], _LEAST_FACTOR)
+        curvature[lane] = max(curvature[lane], _LEAST_FACTOR)
     x_, m_, gradient_, zero = state.x, state.m, work.gradient, as_number(0.0, number)
     for o in range(numbers):
         for lane in range(lanes):
@@ -208,13 +208,12 @@ def measure(n: int, numbers: int, columns: int, flows: Flows, state: State, work
             before = after
 
 
-@kernel
-def eliminate(n: int, columns: int, state: State, work: Work, number: Any) -> None:
+@inline_kernel
+def eliminate(n: int, numbers: int, columns: int, state: State, work: Work, number: Any) -> None:
     """Residual, matrix, and elimination from left to right, in one pass; the ends on the walls stay where they are."""
     m_, x_, old_, y_ = state.m, state.x, state.old, state.y
     push_, stiffness_, force_, bend_, gradient_ = work.push, work.stiffness, work.force, work.bend, work.gradient
     ratio_, pivot_, sides_ = work.ratio, work.pivot, work.sides
-    numbers = y_.size // work.active.size
     zero, one, c = as_number(0.0, number), as_number(1.0, number), load(work.curvature, 0, number)
     inertia = load(work.inertia, 0, number) * (1.0 / 6.0)
     third, sixth, hollow = c * (1.0 / 3.0), c * (1.0 / 6.0), c * _HOLLOW
@@ -247,7 +246,7 @@ def eliminate(n: int, columns: int, state: State, work: Work, number: Any) -> No
         m_left, push_left, stiff_left, d_left, d_here = m, push, stiff, d_here, d_right
 
 
-@kernel
+@inline_kernel
 def substitute(n: int, columns: int, work: Work, number: Any) -> None:
     """Solutions in place of right-hand sides, and their products with the gradients."""
     ratio_, pivot_, sides_, gradient_, products_ = work.ratio, work.pivot, work.sides, work.gradient, work.products
@@ -271,10 +270,10 @@ def substitute(n: int, columns: int, work: Work, number: Any) -> None:
                 store(products_, to, load(products_, to, number) + load(gradient_, o * (n + 1) + i, number) * x, number)
 
 
-@kernel
+@inline_kernel
 def border(n: int, numbers: int, columns: int, flows: Flows, state: State, work: Work, number: Any) -> None:
     """The dense system for the changes of ``y``, and its effect on the ends."""
-    products, dense, t, lanes = work.products, work.dense, work.t, work.active.size
+    products, dense, t, lanes = work.products, work.dense, work.t, lane_count(number)
     for lane in range(lanes):
         bent = work.curvature[lanes + lane]
         if columns > numbers:
@@ -296,11 +295,11 @@ def border(n: int, numbers: int, columns: int, flows: Flows, state: State, work:
             t[numbers * lanes + lane] *= work.curvature[lanes + lane]
 
 
-@kernel
+@inline_kernel
 def advance(n: int, numbers: int, columns: int, flows: Flows, state: State, work: Work, number: Any) -> None:
     """Find how far the step may go, and take it."""
     sides_, inverse_, t_, x_, m_, contact_ = work.sides, work.inverse, work.t, state.x, state.m, state.contact
-    zero, one, mu, lanes = as_number(0.0, number), as_number(1.0, number), load(work.gas, 0, number), work.active.size
+    zero, one, mu, lanes = as_number(0.0, number), as_number(1.0, number), load(work.gas, 0, number), lane_count(number)
     fall, stretch, largest, left = as_number(1e-30, number), zero, zero, zero
     for i in range(n):
         right = load(sides_, i + 1, number)
@@ -332,17 +331,18 @@ def advance(n: int, numbers: int, columns: int, flows: Flows, state: State, work
         left = right
 
 
-@kernel
+@inline_kernel
 def begin(n: int, numbers: int, flows: Flows, state: State, work: Work, number: Any) -> None:
     """Start a step where the one before has led, or where it goes on to; and how dense vacuum is."""
     x_, m_, old_, before_, contact_, inverse_ = state.x, state.m, state.old, state.before, state.contact, work.inverse
-    zero, one, lanes = as_number(0.0, number), as_number(1.0, number), work.active.size
+    zero, one, lanes = as_number(0.0, number), as_number(1.0, number), lane_count(number)
     for lane in range(lanes):
         work.inertia[lane] = 1.0 + 0.5 * flows.second[lane] * state.warm[lane]
         work.shrink[lane] = min(_SHRINK, _STEEPER / max(flows.exponent[lane], 1.0))
-    state.y[:] = 0.0
-    if flows.footprint.size > 0:
-        fields(n, numbers, flows, state, work)
+    for o in range(numbers):
+        store(state.y, o, zero, number)
+    if flows.fitted:
+        fields(n, numbers, flows, state, work, number)
     measure(n, numbers, numbers, flows, state, work, number)
     # The prediction leaves every element half of its width.
     densest, worst, left, moved = zero, as_number(0.5, number), load(x_, 0, number), zero

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dajko._numba import kernel
+from dajko._numba import inline_kernel
 from dajko.lanes import (
     as_group,
     as_number,
@@ -20,7 +20,7 @@ from dajko.lanes.sums import accumulate
 from dajko.solvers.primal_dual.layout import CONTINUITY, MU, STATIONARITY, Data, Mesh, State, Work
 
 
-@kernel
+@inline_kernel
 def equations(mesh: Mesh, data: Data, state: State, work: Work, number: Any) -> None:
     """Velocities, ``R1`` and ``R2``, and the sums of the stopping rule."""
     levels, entries = mesh.levels, step(number)
@@ -58,7 +58,7 @@ def equations(mesh: Mesh, data: Data, state: State, work: Work, number: Any) -> 
         accumulate(sums, CONTINUITY, i - first, abs(r2), number)
 
 
-@kernel
+@inline_kernel
 def eliminate_densities(mesh: Mesh, work: Work, state: State, aim: Any, number: Any) -> None:
     """The numbers that ``S`` is made of, and the right-hand side."""
     levels, entries = mesh.levels, step(number)
@@ -87,7 +87,7 @@ def eliminate_densities(mesh: Mesh, work: Work, state: State, aim: Any, number: 
         store_group(z, i, load_group(q, i, number) + here, number)
 
 
-@kernel
+@inline_kernel
 def observation_columns(mesh: Mesh, work: Work, columns: int, number: Any) -> None:
     """The columns ``c_i``, which live at the last level and its neighbours."""
     n, levels, nodes, cells = mesh.n, mesh.levels, mesh.nodes, mesh.cells
@@ -111,7 +111,7 @@ def observation_columns(mesh: Mesh, work: Work, columns: int, number: Any) -> No
             before, middle, here = middle, after, weighted
 
 
-@kernel
+@inline_kernel
 def row_product(mesh: Mesh, work: Work, z: int, i: int, number: Any) -> Any:
     """``l . z`` of a node at the last level; z begins at entry ``z`` of the right-hand sides."""
     levels, sides, ratio = mesh.levels, work.sides, mesh.dt / (2.0 * mesh.dx)
@@ -119,7 +119,7 @@ def row_product(mesh: Mesh, work: Work, z: int, i: int, number: Any) -> Any:
     return load(sides, z + i, number) - load(work.v, i, number) * ratio * drift
 
 
-@kernel
+@inline_kernel
 def changes(mesh: Mesh, state: State, work: Work, aim: Any, number: Any) -> Any:
     """``d_rho`` and ``d_s``, and by how much densities and multipliers fall relative to themselves, at most."""
     levels, entries = mesh.levels, step(number)

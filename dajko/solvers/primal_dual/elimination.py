@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dajko._numba import inline_kernel, kernel
+from dajko._numba import inline_kernel
 from dajko.lanes import (
     as_number,
     load,
@@ -47,12 +47,11 @@ def factorise(mesh: Mesh, work: Work, columns: int, place: Layout, tile: Any, st
     )
 
 
-@kernel
+@inline_kernel
 def border(mesh: Mesh, flows: Flows, data: Data, state: State, work: Work, columns: int, stencil: Any, number: Any) -> None:
     """The dense system for ``t``, and its effect on ``d_phi``."""
     n, levels, nodes, cells = mesh.n, mesh.levels, mesh.nodes, mesh.cells
-    lanes = work.u.size // nodes
-    numbers = state.y.size // lanes
+    numbers = work.numbers
     sides, g, r, along, dense, t_ = work.sides, work.g, work.r, work.along, work.dense, work.t
     for o in range(columns + 1):
         z = o * cells if o > 0 else 0

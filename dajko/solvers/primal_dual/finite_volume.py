@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dajko._numba import kernel
+from dajko._numba import inline_kernel
 from dajko.lanes import (
     as_group,
     as_number,
@@ -36,7 +36,7 @@ from dajko.lanes.sums import accumulate
 from dajko.solvers.primal_dual.layout import CONTINUITY, MU, STATIONARITY, Data, Mesh, State, Stencil, Work
 
 
-@kernel
+@inline_kernel
 def equations(mesh: Mesh, data: Data, state: State, work: Work, stencil: Stencil, number: Any) -> None:
     """Velocities, the density at faces, ``R1`` and ``R2``, and the sums of the stopping rule."""
     levels, entries = mesh.levels, step(number)
@@ -75,7 +75,7 @@ def equations(mesh: Mesh, data: Data, state: State, work: Work, stencil: Stencil
         accumulate(sums, CONTINUITY, i - first, abs(r2), number)
 
 
-@kernel
+@inline_kernel
 def eliminate_densities(mesh: Mesh, work: Work, state: State, stencil: Stencil, aim: Any, number: Any) -> None:
     """The rows ``l``, what else ``S`` is made of, and the right-hand side."""
     levels, entries = mesh.levels, step(number)
@@ -123,7 +123,7 @@ def eliminate_densities(mesh: Mesh, work: Work, state: State, stencil: Stencil, 
         store_group(z, i, load_group(z, i, number) + arrived, number)
 
 
-@kernel
+@inline_kernel
 def observation_columns(mesh: Mesh, work: Work, stencil: Stencil, columns: int, number: Any) -> None:
     """The columns ``c_i``, which live at the last level of a cell and its neighbours."""
     n, levels, nodes, cells = mesh.n, mesh.levels, mesh.nodes, mesh.cells
@@ -155,7 +155,7 @@ def observation_columns(mesh: Mesh, work: Work, stencil: Stencil, columns: int, 
             before, here = here, after
 
 
-@kernel
+@inline_kernel
 def row_product(stencil: Stencil, sides: Any, z: int, i: int, levels: int, number: Any) -> Any:
     """``l . z`` of a cell at the last level; z begins at entry ``z`` of ``sides``."""
     found = load(stencil.own, i, number) * load(sides, z + i, number)
@@ -163,7 +163,7 @@ def row_product(stencil: Stencil, sides: Any, z: int, i: int, levels: int, numbe
     return found + load(stencil.left, i, number) * load(sides, z + i - levels, number)
 
 
-@kernel
+@inline_kernel
 def changes(mesh: Mesh, state: State, work: Work, stencil: Stencil, aim: Any, number: Any) -> Any:
     """``d_rho`` and ``d_s``, and by how much densities and multipliers fall relative to themselves, at most."""
     levels, entries = mesh.levels, step(number)

@@ -97,6 +97,33 @@ class State(NamedTuple):
     t: Array  # nodes, multiplier of rho <= ceiling at the last level, for stiff powers
 
 
+class Each(NamedTuple):
+    """Scratch space: numbers, one a problem."""
+
+    start_mu: Array  # rho s of a start
+    warm: Array  # 1 where a start is warm, else 0
+    present: Array  # 1 where there is a measured number, else 0
+    top: Array  # largest old density
+    floor: Array  # least density of a start
+    mean: Array  # mean of the old density
+    strength: Array  # range of what potential and data add to tau dE/drho
+    drive: Array  # range of tau dE/drho where the old density is
+    range: Array  # range of tau dE/drho at the end of a start
+    steepest: Array  # its largest absolute value
+    reach: Array  # share of it that the first potential has
+    reached: Array  # E_h at `end`
+    reached_size: Array  # of its terms
+    least: Array  # smallest density of the fluxes
+    cost: Array  # what ending with the density of the fluxes costs
+    wrong: Array  # what the prediction leaves out of the stationarity
+    bounded: Array  # sum of (ceiling - rho) t
+    aim: Array  # the mu that a step aims at
+    fall_rho: Array  # largest relative decrease of ceiling - rho in a step
+    fall_t: Array  # largest relative decrease of t
+    step_rho: Array  # how far a step goes in the densities
+    step_t: Array  # how far it goes in the multipliers
+
+
 class Work(NamedTuple):
     """Scratch space. The columns are the observations, and one for their curvature where there can be one."""
 
@@ -114,22 +141,17 @@ class Work(NamedTuple):
     car: Array  # cells
     pull: Array  # cells, sum_i g_i t_i at the last level
     sides: Array  # right-hand side and columns, cells each; then what solves them
+    numbers: int  # of observations
+    columns: int
+    each: Each
     first: Array  # nodes, the density from which the path of a start leads
     last: Array  # nodes, the density to which it leads
-    start_mu: Array  # one a problem, rho s of a start
     u: Array  # nodes, the density at the last level
     end: Array  # nodes, the density that the step ends with
     slope: Array  # nodes, U'
     curvature: Array  # nodes, U''
     lag: Array  # nodes, logarithm of U' over its prediction, for stiff powers
     d_t: Array  # nodes
-    wrong: Array  # one a problem, what the prediction leaves out of the stationarity
-    bounded: Array  # one a problem, sum of (ceiling - rho) t
-    aim: Array  # one a problem, the mu that a step aims at
-    fall_rho: Array  # one a problem, largest relative decrease of ceiling - rho in a step
-    fall_t: Array  # one a problem, largest relative decrease of t
-    step_rho: Array  # one a problem, how far a step goes in the densities
-    step_t: Array  # one a problem, how far it goes in the multipliers
     g: Array  # columns of nodes, gradients of the observations
     weighted: Array  # columns of nodes, wx g / d
     along: Array  # columns + 1 of nodes, g - l . column, and r - l . d_phi
@@ -157,7 +179,8 @@ class Stencil(NamedTuple):
 
 
 # The partial sums of the stopping rule, in `Work.sums`.
-MU, STATIONARITY, CONTINUITY = range(3)
+SUMS = 3
+MU, STATIONARITY, CONTINUITY = range(SUMS)
 # What a solve looks at before it stops, in the order of `Progress.relative`.
 RESIDUALS = ("complementarity", "stationarity", "continuity", "mass", "data")
 
@@ -272,7 +295,7 @@ def empty_state(m: Mesh, numbers: int, lanes: int) -> State:
     )
 
 
-def work_space(m: Mesh, columns: int, number: Any) -> Work:
+def work_space(m: Mesh, numbers: int, columns: int, number: Any) -> Work:
     """Scratch space for problems on one grid."""
     lanes = WIDTH if number is LANES else 1
     place = panels.layout(m.levels)
@@ -281,30 +304,25 @@ def work_space(m: Mesh, columns: int, number: Any) -> Work:
     names = ("v", "flux", "force", "bend", "r", "q", "inverse", "a", "b", "e", "ar", "car", "pull")
     return Work(
         **{name: np.zeros(cells) for name in names},
+        numbers=numbers,
+        columns=columns,
+        each=Each(*(np.zeros(lanes) for _ in Each._fields)),
         sides=np.zeros((1 + columns) * cells),
         first=np.zeros(nodes),
         last=np.zeros(nodes),
-        start_mu=np.zeros(lanes),
         u=np.zeros(nodes),
         end=np.zeros(nodes),
         slope=np.zeros(nodes),
         curvature=np.zeros(nodes),
         lag=np.zeros(nodes),
         d_t=np.zeros(nodes),
-        wrong=np.zeros(lanes),
-        bounded=np.zeros(lanes),
-        aim=np.zeros(lanes),
-        fall_rho=np.zeros(lanes),
-        fall_t=np.zeros(lanes),
-        step_rho=np.zeros(lanes),
-        step_t=np.zeros(lanes),
         g=np.zeros(columns * nodes),
         weighted=np.zeros(columns * nodes),
         along=np.zeros((1 + columns) * nodes),
         r3=np.zeros(columns * lanes),
         dense=np.zeros(columns * columns * lanes),
         t=np.zeros(columns * lanes),
-        sums=np.zeros(3 * WIDTH * lanes),
+        sums=np.zeros(SUMS * WIDTH * lanes),
         level_mass=np.zeros(whole(m.levels) * lanes),
         matrix=np.zeros(m.n * panel + beyond),
         pivots=np.zeros(m.n * m.levels * lanes + beyond),

@@ -11,8 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dajko._numba import kernel
+from dajko._numba import inline_kernel, kernel
 from dajko.grid import Array
+from dajko.lanes import as_number, lane_count, load, maximum, store, where_above
+from dajko.lanes.pointers import bare
 from dajko.solvers.primal_dual.layout import Data, Flows, Mesh, Progress, State, Work
 from dajko.solvers.primal_dual.newton import iterate
 from dajko.solvers.primal_dual.panels import Layout
@@ -51,6 +53,7 @@ def march_in_time(
     first: int,
     place: Layout,
     stencil: Any,
+    bands: Any,
     number: Any,
 ) -> int:
     """Take steps, beginning with number ``first``, until one of them does not converge for some flow that still runs.
@@ -58,7 +61,44 @@ def march_in_time(
     ``values`` has the shape (steps, numbers, lanes); ``earlier``, shape (1, n, lanes), is the density before the first.
     Returns the number of the step that has not converged, or that of all steps.
     """
-    lanes = progress.active.size
+    return _march(
+        bare(mesh),
+        bare(flows),
+        values,
+        bare(data),
+        bare(state),
+        bare(work),
+        bare(progress),
+        record,
+        earlier,
+        max_iterations,
+        first,
+        place,
+        bare(stencil),
+        bare(bands),
+        number,
+    )
+
+
+@inline_kernel
+def _march(
+    mesh: Mesh,
+    flows: Flows,
+    values: Array,
+    data: Data,
+    state: State,
+    work: Work,
+    progress: Progress,
+    record: Record,
+    earlier: Array,
+    max_iterations: int,
+    first: int,
+    place: Layout,
+    stencil: Any,
+    bands: Any,
+    number: Any,
+) -> int:
+    lanes = lane_count(number)
     steps: int = record.iterations.shape[0]
     cold = np.zeros(lanes, dtype=np.bool_)
     for n in range(first, steps):
@@ -89,35 +129,52 @@ def march_in_time(
             )
             for lane in range(lanes):
                 progress.iterations[lane] = 0.0
-            iterate(mesh, flows, data, state, work, progress, limit, place, stencil, number)
-            left = _note(mesh, flows, data, state, work, progress, record, n)
+            iterate(mesh, flows, data, state, work, progress, limit, place, stencil, bands, number)
+            left = _note(mesh, flows, state, work, progress, record, n, number)
             if left == 0:
                 break
-        for lane in range(lanes):
-            record.error[lane] = prediction_error(mesh, record.density[n + 1], density, before, record.warm[lane], lane)
-            record.warm[lane] = record.alive[lane]
+        prediction_error(mesh, record.density[n + 1], density, before, record.warm, record.error, work, number)
+        record.warm[:] = record.alive
         if left > 0:
             return n
     return steps
 
 
-@kernel
-def prediction_error(mesh: Mesh, found: Array, density: Array, before: Array, warm: bool, lane: int) -> float:
+@inline_kernel
+def prediction_error(
+    mesh: Mesh,
+    found: Array,
+    density: Array,
+    before: Array,
+    warm: NDArray[np.bool_],
+    error: Array,
+    work: Work,
+    number: Any,
+) -> None:
     """By how much a new density differs from what a start took it to be, at most, relative to its maximum."""
-    largest, error = 0.0, 0.0
+    for lane in range(lane_count(number)):
+        work.each.warm[lane] = warm[lane]
+    warmth, half, zero = load(work.each.warm, 0, number), as_number(0.5, number), as_number(0.0, number)
+    largest, wrong = zero, zero
     for j in range(mesh.n):
-        predicted = max(2.0 * density[j, lane] - before[j, lane], 0.0) if warm else density[j, lane]
-        largest = max(largest, found[j, lane])
-        error = max(error, abs(found[j, lane] - predicted))
-    return error / largest
+        here, new = load(density, j, number), load(found, j, number)
+        predicted = maximum(2.0 * here - load(before, j, number), zero)
+        largest = maximum(largest, new)
+        wrong = maximum(wrong, abs(new - where_above(warmth, half, predicted, here)))
+    store(error, 0, wrong / largest, number)
 
 
-@kernel
+@inline_kernel
 def _note(
-    mesh: Mesh, flows: Flows, data: Data, state: State, work: Work, progress: Progress, record: Record, step: int
+    mesh: Mesh, flows: Flows, state: State, work: Work, progress: Progress, record: Record, step: int, number: Any
 ) -> int:
     """Write down the flows that have just ended a step or could not; how many could not."""
-    lanes, left = int(progress.active.size), 0
+    lanes, left, density = lane_count(number), 0, record.density[step + 1]
+    transport(mesh, state, work, lanes, number)
+    all_at_once = not record.converged[step].any()
+    if all_at_once:
+        for j in range(mesh.n):
+            store(density, j, load(work.end, j, number), number)
     for lane in range(lanes):
         if not record.alive[lane] or record.converged[step, lane]:
             continue
@@ -126,7 +183,7 @@ def _note(
             left += 1
         record.iterations[step, lane] = int(progress.iterations[lane])
         record.residual[step, lane] = flows.tol[lane] * progress.largest[lane]
-        transport(mesh, state, work, lane, lanes)
-        for j in range(mesh.n):
-            record.density[step + 1, j, lane] = work.end[j * lanes + lane]
+        if not all_at_once:
+            for j in range(mesh.n):
+                density[j, lane] = work.end[j * lanes + lane]
     return left

@@ -22,7 +22,8 @@ from dajko.problem.majorize import descend, local_step
 from dajko.problem.problem import Path, Problem, Step
 from dajko.solvers.interior_point import InteriorPoint
 from dajko.solvers.primal_dual import layout, panels
-from dajko.solvers.primal_dual.march import Record, march_in_time, prediction_error
+from dajko.solvers.primal_dual.march import Record, march_in_time
+from dajko.solvers.primal_dual.single_level import bands
 from dajko.solvers.together import Flow, March, march_together
 from dajko.status import Status
 from dajko.transport import transport
@@ -62,9 +63,10 @@ def solve(solver: InteriorPoint, problem: Problem, warm_start: Start | None = No
         start = warm_start if last is None else Start(2.0 * problem.initial - last.density, _CONVEX_STEP_ERROR)
         return solve_local(solver, local, start, stiffness)
 
-    step, old = descend(problem, convex, solver.tol), problem.initial[:, None]
-    before = old if warm_start is None else warm_start.before[:, None]
-    error = prediction_error(_mesh(problem.grid), step.density[:, None], old, before, warm_start is not None, 0)
+    step, predicted = descend(problem, convex, solver.tol), problem.initial
+    if warm_start is not None:
+        predicted = np.maximum(2.0 * predicted - warm_start.before, 0.0)
+    error = float(np.abs(step.density - predicted).max() / step.density.max())
     return replace(step, warm_start=Start(problem.initial, error))
 
 
@@ -134,8 +136,9 @@ class _Run:
         self.before = density[:1].copy()
         self.data = layout.empty_data(mesh, numbers, lanes)
         self.state = layout.empty_state(mesh, numbers, lanes)
-        self.work = layout.work_space(mesh, columns, number)
-        self.stencil = layout.stencil(self.grid, mesh, number)
+        self.work = layout.work_space(mesh, numbers, columns, number)
+        self.bands = bands(self.grid, mesh, number)
+        self.stencil = None if self.bands is not None else layout.stencil(self.grid, mesh, number)
         self.progress = layout.progress(lanes)
 
     def march(self, first: int) -> int:
@@ -154,6 +157,7 @@ class _Run:
             first,
             panels.layout(self.mesh.levels),
             self.stencil,
+            self.bands,
             self.number,
         )
 

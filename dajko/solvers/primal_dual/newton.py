@@ -41,12 +41,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from dajko._numba import kernel
+from dajko._numba import inline_kernel
 from dajko.energy.internal import STIFF_EXPONENT
-from dajko.energy.kernels import internal_slope_and_curvature
 from dajko.lanes import (
+    WIDTH,
     as_group,
     as_number,
+    lane_count,
     largest_of,
     load,
     load_group,
@@ -59,12 +60,13 @@ from dajko.lanes import (
     store_group,
 )
 from dajko.lanes.sums import dot, total
-from dajko.solvers.primal_dual import centred, finite_volume
+from dajko.solvers.primal_dual import centred, finite_volume, single_level
 from dajko.solvers.primal_dual.elimination import border, factorise
-from dajko.solvers.primal_dual.layout import CONTINUITY, MU, STATIONARITY, Data, Flows, Mesh, Progress, State, Work
+from dajko.solvers.primal_dual.energies import internal_slopes_and_curvatures_in_lanes
+from dajko.solvers.primal_dual.layout import CONTINUITY, MU, STATIONARITY, SUMS, Data, Flows, Mesh, Progress, State, Work
 from dajko.solvers.primal_dual.panels import NARROW, WIDE, Layout, substitute
 from dajko.solvers.primal_dual.stiff import advance_stiff, aim_below_ceiling, falls_of_ceiling, stiff_slope
-from dajko.solvers.primal_dual.stopping import has_converged
+from dajko.solvers.primal_dual.stopping import stop_where_converged
 
 # How far a Newton step may go towards the boundary of rho > 0 and s > 0.
 _STEP_SHARE = 0.99
@@ -72,7 +74,7 @@ _STEP_SHARE = 0.99
 _WAITING = 0.1
 
 
-@kernel
+@inline_kernel
 def iterate(
     mesh: Mesh,
     flows: Flows,
@@ -83,25 +85,18 @@ def iterate(
     max_iterations: int,
     place: Layout,
     stencil: Any,
+    bands: Any,
     number: Any,
 ) -> None:
     """Newton steps until every problem has converged, or ``max_iterations``.
 
-    ``stencil`` is None for centred differences, which is known when this is compiled.
+    ``stencil`` is None for centred differences, ``bands`` for all that has several levels, which is known when this is
+    compiled.
     """
-    lanes = progress.active.size
-    beyond = 0 if stencil is None else 1
     for iteration in range(max_iterations + 1):
         columns = observe(mesh, data, state, work, number)
-        residuals(mesh, flows, data, state, work, progress, stencil, number)
-        moving = 0
-        for lane in range(lanes):
-            if progress.active[lane] > 0.0:
-                if has_converged(mesh, flows, data, state, work, progress, lane):
-                    progress.active[lane] = 0.0
-                else:
-                    moving += 1
-                    progress.iterations[lane] = iteration + 1.0
+        residuals(mesh, flows, data, state, work, progress, stencil, bands, number)
+        moving = stop_where_converged(mesh, flows, data, state, work, progress, iteration, number)
         if moving == 0 or iteration == max_iterations:
             break
         aim = maximum(load(data.mu, 0, number), load(data.centring, 0, number) * load(progress.mu, 0, number))
@@ -109,39 +104,59 @@ def iterate(
         waiting = minimum(waiting, load(progress.mu, 0, number))
         aim = maximum(aim, load(data.careful, 0, number) * waiting)
         aim_below_ceiling(mesh, flows, data, state, work, aim, number)
-        if stencil is None:
-            centred.eliminate_densities(mesh, work, state, aim, number)
-            centred.observation_columns(mesh, work, columns, number)
+        if bands is not None:
+            fall_rho, fall_s = single_level.direction(mesh, flows, data, state, work, bands, columns, aim, number)
         else:
-            finite_volume.eliminate_densities(mesh, work, state, stencil, aim, number)
-            finite_volume.observation_columns(mesh, work, stencil, columns, number)
-        if place.wide:
-            factorise(mesh, work, columns, place, WIDE, stencil, number)
-        else:
-            factorise(mesh, work, columns, place, NARROW, stencil, number)
-        substitute(
-            mesh.n,
-            mesh.levels,
-            work.matrix,
-            work.pivots,
-            work.sides,
-            mesh.cells,
-            1 + columns,
-            place.leading,
-            place.columns,
-            beyond,
-            number,
-        )
-        border(mesh, flows, data, state, work, columns, stencil, number)
-        advance(mesh, flows, data, state, work, columns, aim, load(progress.active, 0, number), stencil, number)
+            direction(mesh, flows, data, state, work, columns, aim, place, stencil, number)
+            fall_rho, fall_s = changes(mesh, state, work, columns, aim, stencil, number)
+        advance(mesh, flows, data, state, work, fall_rho, fall_s, load(progress.active, 0, number), number)
 
 
-@kernel
+@inline_kernel
+def direction(
+    mesh: Mesh,
+    flows: Flows,
+    data: Data,
+    state: State,
+    work: Work,
+    columns: int,
+    aim: Any,
+    place: Layout,
+    stencil: Any,
+    number: Any,
+) -> None:
+    """``d_phi`` and ``t``, in the place of the right-hand side."""
+    if stencil is None:
+        centred.eliminate_densities(mesh, work, state, aim, number)
+        centred.observation_columns(mesh, work, columns, number)
+    else:
+        finite_volume.eliminate_densities(mesh, work, state, stencil, aim, number)
+        finite_volume.observation_columns(mesh, work, stencil, columns, number)
+    if place.wide:
+        factorise(mesh, work, columns, place, WIDE, stencil, number)
+    else:
+        factorise(mesh, work, columns, place, NARROW, stencil, number)
+    substitute(
+        mesh.n,
+        mesh.levels,
+        work.matrix,
+        work.pivots,
+        work.sides,
+        mesh.cells,
+        1 + columns,
+        place.leading,
+        place.columns,
+        0 if stencil is None else 1,
+        number,
+    )
+    border(mesh, flows, data, state, work, columns, stencil, number)
+
+
+@inline_kernel
 def observe(mesh: Mesh, data: Data, state: State, work: Work, number: Any) -> int:
     """``R3``, the gradients of the observations, and the column of their positive curvature; the number of columns."""
     n, levels, nodes = mesh.n, mesh.levels, mesh.nodes
-    lanes = work.u.size // nodes
-    numbers, room = state.y.size // lanes, work.r3.size // lanes
+    numbers, room, lanes = work.numbers, work.columns, lane_count(number)
     rho, u, g, row_, x = state.rho, work.u, work.g, data.row, mesh.x
     for j in range(n):
         store(u, j, load(rho, (j + 2) * levels - 1, number), number)
@@ -174,115 +189,124 @@ def observe(mesh: Mesh, data: Data, state: State, work: Work, number: Any) -> in
     return room
 
 
-@kernel
+@inline_kernel
 def residuals(
-    mesh: Mesh, flows: Flows, data: Data, state: State, work: Work, progress: Progress, stencil: Any, number: Any
+    mesh: Mesh,
+    flows: Flows,
+    data: Data,
+    state: State,
+    work: Work,
+    progress: Progress,
+    stencil: Any,
+    bands: Any,
+    number: Any,
 ) -> None:
     """Velocities, ``R1`` and ``R2``, and the sums that the stopping rule looks at."""
-    n, levels, nodes, entries = mesh.n, mesh.levels, mesh.nodes, step(number)
-    lanes = work.u.size // nodes
-    numbers = state.y.size // lanes
     tau = load(flows.tau, 0, number)
+    forces(mesh, flows, data, state, work, number)
+    if bands is not None:
+        complementarity, stationarity, continuity, mass = single_level.equations(mesh, data, state, work, number)
+    else:
+        complementarity, stationarity, continuity, mass = equations(mesh, data, state, work, stencil, number)
+    largest = as_number(0.0, number)
+    for o in range(work.numbers):
+        largest = maximum(largest, abs(load(work.r3, o, number)))
+    complementarity = complementarity + load(work.each.bounded, 0, number)
+    store(progress.mu, 0, complementarity / load(data.pairs, 0, number), number)
+    store(progress.stationarity, 0, stationarity + tau * load(work.each.wrong, 0, number), number)
+    store(progress.continuity, 0, continuity, number)
+    store(progress.mass, 0, abs(mass), number)
+    store(progress.data, 0, largest, number)
+
+
+@inline_kernel
+def forces(mesh: Mesh, flows: Flows, data: Data, state: State, work: Work, number: Any) -> None:
+    """``tau dE/drho`` at the last level, less its mean, and ``tau U''``."""
+    n, levels, nodes, lanes = mesh.n, mesh.levels, mesh.nodes, lane_count(number)
+    tau, stiffness = load(flows.tau, 0, number), load(flows.stiffness, 0, number)
+    internal_slopes_and_curvatures_in_lanes(work.u, flows.exponent, n, work.slope, work.curvature, number)
     for lane in range(lanes):
-        work.wrong[lane], work.bounded[lane] = 0.0, 0.0
-    for j in range(n):
-        for lane in range(lanes):
-            u = work.u[j * lanes + lane]
-            i = j * lanes + lane
-            slope, bend = internal_slope_and_curvature(u, flows.exponent[lane])
-            if flows.exponent[lane] > STIFF_EXPONENT:
+        work.each.wrong[lane], work.each.bounded[lane] = 0.0, 0.0
+        if flows.exponent[lane] > STIFF_EXPONENT:
+            for j in range(n):
+                i = j * lanes + lane
+                slope, bend = work.slope[i], work.curvature[i]
                 slope, bend = stiff_slope(mesh, flows, data, state, work, slope, bend, j, lane, lanes)
-            work.slope[i], work.curvature[i] = slope + flows.stiffness[lane] * u, bend + flows.stiffness[lane]
-    slope_, curvature, potential, g, y, force, bend_ = (
-        work.slope,
-        work.curvature,
-        flows.potential,
-        work.g,
-        state.y,
-        work.force,
-        work.bend,
-    )
+                work.slope[i], work.curvature[i] = slope, bend
     for j in range(n):
-        pulled = load(slope_, j, number) + load(potential, j, number)
-        for o in range(numbers):
-            pulled += load(g, o * nodes + j, number) * load(y, o, number)
-        store(force, (j + 2) * levels - 1, tau * pulled - load(data.level, j % mesh.sublattices, number), number)
-        store(bend_, (j + 2) * levels - 1, tau * load(curvature, j, number), number)
+        pulled = load(work.slope, j, number) + stiffness * load(work.u, j, number)
+        pulled = pulled + load(flows.potential, j, number)
+        for o in range(work.numbers):
+            pulled += load(work.g, o * nodes + j, number) * load(state.y, o, number)
+        last, level = (j + 2) * levels - 1, load(data.level, j % mesh.sublattices, number)
+        store(work.force, last, tau * pulled - level, number)
+        store(work.bend, last, tau * (load(work.curvature, j, number) + stiffness), number)
+
+
+@inline_kernel
+def equations(mesh: Mesh, data: Data, state: State, work: Work, stencil: Any, number: Any) -> Any:
+    """``R1`` and ``R2``, and the sums of ``rho s``, ``wx rho |R1|``, ``|R2|``, and over the levels of ``|sum R2|``."""
+    n, levels = mesh.n, mesh.levels
     sums, level_mass, q_, zero = work.sums, work.level_mass, work.q, as_number(0.0, number)
-    for i in range(sums.size // lanes):
+    for i in range(SUMS * WIDTH):
         store(sums, i, zero, number)
-    for i in range(level_mass.size // lanes):
+    for i in range(levels + -levels % WIDTH):
         store(level_mass, i, zero, number)
     if stencil is None:
         centred.equations(mesh, data, state, work, number)
     else:
         finite_volume.equations(mesh, data, state, work, stencil, number)
     for j in range(n):
-        for k in range(0, levels, entries):
+        for k in range(0, levels, step(number)):
             change = load_group(q_, (j + 1) * levels + k, number)
             store_group(level_mass, k, load_group(level_mass, k, number) + change, number)
-    mass, largest = zero, zero
+    mass = zero
     for k in range(levels):
         mass += abs(load(level_mass, k, number))
-    for o in range(numbers):
-        largest = maximum(largest, abs(load(work.r3, o, number)))
-    complementarity = total(sums, MU, number) + load(work.bounded, 0, number)
-    store(progress.mu, 0, complementarity / load(data.pairs, 0, number), number)
-    store(progress.stationarity, 0, total(sums, STATIONARITY, number) + tau * load(work.wrong, 0, number), number)
-    store(progress.continuity, 0, total(sums, CONTINUITY, number), number)
-    store(progress.mass, 0, mass, number)
-    store(progress.data, 0, largest, number)
+    return total(sums, MU, number), total(sums, STATIONARITY, number), total(sums, CONTINUITY, number), mass
 
 
-@kernel
+@inline_kernel
+def changes(mesh: Mesh, state: State, work: Work, columns: int, aim: Any, stencil: Any, number: Any) -> Any:
+    """``d_rho`` and ``d_s``, and by how much densities and multipliers fall relative to themselves, at most."""
+    n, levels, nodes = mesh.n, mesh.levels, mesh.nodes
+    for j in range(n):
+        pulled = as_number(0.0, number)
+        for o in range(columns):
+            pulled += load(work.g, o * nodes + j, number) * load(work.t, o, number)
+        store(work.pull, (j + 2) * levels - 1, pulled, number)
+    if stencil is None:
+        fall_rho, fall_s = centred.changes(mesh, state, work, aim, number)
+    else:
+        fall_rho, fall_s = finite_volume.changes(mesh, state, work, stencil, aim, number)
+    return largest_of(fall_rho, number), largest_of(fall_s, number)
+
+
+@inline_kernel
 def advance(
     mesh: Mesh,
     flows: Flows,
     data: Data,
     state: State,
     work: Work,
-    columns: int,
-    aim: Any,
+    fall_rho: Any,
+    fall_s: Any,
     active: Any,
-    stencil: Any,
     number: Any,
 ) -> None:
-    """Recover ``d_rho`` and ``d_s``, find how far the primal and the dual step may go, and take them."""
-    n, levels, nodes, entries = mesh.n, mesh.levels, mesh.nodes, step(number)
-    first, last = levels, (n + 1) * levels
-    rho_, s_, phi_, z, a, q, g, t, pull = (
-        state.rho,
-        state.s,
-        state.phi,
-        work.sides,
-        work.a,
-        work.q,
-        work.g,
-        work.t,
-        work.pull,
-    )
-    zero = as_number(0.0, number)
-    for j in range(n):
-        pulled = zero
-        for o in range(columns):
-            pulled += load(g, o * nodes + j, number) * load(t, o, number)
-        store(pull, (j + 2) * levels - 1, pulled, number)
-    if stencil is None:
-        fall_rho, fall_s = centred.changes(mesh, state, work, aim, number)
-    else:
-        fall_rho, fall_s = finite_volume.changes(mesh, state, work, stencil, aim, number)
-    one = as_number(1.0, number)
-    falls_of_ceiling(mesh, flows, data, state, work)
-    primal = maximum(largest_of(fall_rho, number), load(work.fall_rho, 0, number))
-    step_s = active * minimum(one, _STEP_SHARE / maximum(largest_of(fall_s, number), load(work.fall_t, 0, number)))
+    """Find how far the primal and the dual step may go, and take them."""
+    first, last, one = mesh.levels, (mesh.n + 1) * mesh.levels, as_number(1.0, number)
+    falls_of_ceiling(mesh, flows, data, state, work, number)
+    primal = maximum(fall_rho, load(work.each.fall_rho, 0, number))
+    step_s = active * minimum(one, _STEP_SHARE / maximum(fall_s, load(work.each.fall_t, 0, number)))
     share = active * minimum(one, _STEP_SHARE / primal)
     advance_stiff(mesh, flows, state, work, share, step_s, number)
-    step_rho = as_group(share, number)
-    for o in range(state.y.size // (work.u.size // nodes)):
-        change = step_s * load(t, o, number) / load(flows.tau, 0, number)
+    for o in range(work.numbers):
+        change = step_s * load(work.t, o, number) / load(flows.tau, 0, number)
         store(state.y, o, load(state.y, o, number) + change, number)
-    dual = as_group(step_s, number)
-    for i in range(first, last, entries):
+    rho_, s_, phi_, z, a, q = state.rho, state.s, state.phi, work.sides, work.a, work.q
+    step_rho, dual = as_group(share, number), as_group(step_s, number)
+    for i in range(first, last, step(number)):
         store_group(rho_, i, load_group(rho_, i, number) + step_rho * load_group(q, i, number), number)
         store_group(s_, i, load_group(s_, i, number) + dual * load_group(a, i, number), number)
         store_group(phi_, i, load_group(phi_, i, number) + dual * load_group(z, i, number), number)

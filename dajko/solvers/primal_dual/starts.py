@@ -16,12 +16,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dajko._numba import inline_kernel, kernel
+from dajko._numba import inline_kernel
 from dajko.energy.internal import STIFF_EXPONENT
 from dajko.energy.kernels import internal_slope
 from dajko.grid import Array
-from dajko.lanes import as_number, load, store
+from dajko.lanes import as_number, lane_count, load, maximum, minimum, store, where_above
 from dajko.observation import LINEAR, MEAN, VARIANCE
+from dajko.solvers.primal_dual.energies import internal_slopes_in_lanes
 from dajko.solvers.primal_dual.layout import Data, Flows, Mesh, State, Work
 from dajko.solvers.primal_dual.stiff import level_off, stiff_density
 from dajko.solvers.primal_dual.stopping import objective
@@ -47,7 +48,7 @@ _REACH = 0.5
 _CENTRING = 0.1
 
 
-@kernel
+@inline_kernel
 def begin(
     mesh: Mesh,
     flows: Flows,
@@ -75,49 +76,59 @@ def begin(
     values : array of shape (numbers, lanes)
         Data; NaN where there is none.
     """
-    n, levels, lanes = mesh.n, mesh.levels, warm.size
-    numbers = state.y.size // lanes
+    n, levels, lanes = mesh.n, mesh.levels, lane_count(number)
+    mass, top = as_number(0.0, number), as_number(0.0, number)
+    for j in range(n):
+        u = load(density, j, number)
+        mass += mesh.wx[j] * u
+        top = maximum(top, u)
+        store(work.end, j, u, number)
+    store(data.mass, 0, mass, number)
+    store(work.each.top, 0, top, number)
     for lane in range(lanes):
-        mass, top = 0.0, 0.0
-        for j in range(n):
-            mass += mesh.wx[j] * density[j, lane]
-            top = max(top, density[j, lane])
-            work.end[j * lanes + lane] = density[j, lane]
         floor, mu = (_CAREFUL_FLOOR, _CAREFUL_MU) if careful else (_COLD_FLOOR, _COLD_MU)
         if warm[lane]:
             wrong = min(max(error[lane], _LEAST_ERROR), _MOST_ERROR)
             floor, mu = _FLOOR_OF_ERROR * wrong, wrong * wrong
-        data.mass[lane], data.tol[lane], data.tightened[lane], data.careful[lane] = mass, flows.tol[lane], 0.0, careful
+        work.each.warm[lane], work.each.floor[lane], work.each.start_mu[lane] = warm[lane], floor * work.each.top[lane], mu
+        data.tol[lane], data.tightened[lane], data.careful[lane] = flows.tol[lane], 0.0, careful
         data.centring[lane] = _CAREFUL_CENTRING if careful else _CENTRING
-        data.size[lane] = _measure_with(mesh, flows, density, values, mass, lane, numbers, data)
-        data.objective[lane], data.objective_size[lane] = objective(mesh, flows, data, work.end, lane, lanes)
-        pull = _pull(mesh, flows, density, data, numbers, lane, lanes)
-        highest = _bound_pressure(mesh, flows, data, pull, careful, lane)
-        for j in range(n):
-            u, i = density[j, lane], j * lanes + lane
-            work.first[i] = max(u, floor * top)
-            work.last[i] = max(2.0 * u - before[j, lane], floor * top) if warm[lane] else top if careful else work.first[i]
-        for sublattice in range(mesh.sublattices):
-            for start in (work.first, work.last):
-                _keep_mass(mesh, density, start, lane, lanes, sublattice)
-                if highest < top:
+    _measure_with(mesh, flows, values, data, work, number)
+    reached, size = objective(mesh, flows, data, work.numbers, work.end, work.slope, number)
+    store(data.objective, 0, reached, number)
+    store(data.objective_size, 0, size, number)
+    _pull(mesh, flows, data, work, number)
+    warmth, half, floor = load(work.each.warm, 0, number), as_number(0.5, number), load(work.each.floor, 0, number)
+    for j in range(n):
+        u = load(density, j, number)
+        first = maximum(u, floor)
+        store(work.first, j, first, number)
+        ahead = maximum(2.0 * u - load(before, j, number), floor)
+        store(work.last, j, where_above(warmth, half, ahead, top if careful else first), number)
+    for sublattice in range(mesh.sublattices):
+        for start in (work.first, work.last):
+            _keep_mass(mesh, work.end, start, sublattice, number)
+    for lane in range(lanes):
+        highest = _bound_pressure(mesh, flows, data, work.each.strength[lane], careful, lane)
+        if highest < work.each.top[lane]:
+            for sublattice in range(mesh.sublattices):
+                for start in (work.first, work.last):
                     level_off(mesh, start, highest, lane, lanes, sublattice)
-        work.start_mu[lane] = mu * _scales(mesh, flows, data, work, density, _SUPPORT * top, pull, careful, lane, lanes)
+    _scales(mesh, flows, data, work, careful, number)
     _fill(mesh, flows, data, state, work, number)
     for j in range(n):
-        for lane in range(lanes):
-            data.initial[(j + 1) * levels * lanes + lane] = density[j, lane]
+        store(data.initial, (j + 1) * levels, load(density, j, number), number)
 
 
-@kernel
+@inline_kernel
 def _fill(mesh: Mesh, flows: Flows, data: Data, state: State, work: Work, number: Any) -> None:
     """The unknowns of all cells from ``first`` and ``last``, from ``slope`` and from ``start_mu``."""
-    n, levels, lanes = mesh.n, mesh.levels, work.start_mu.size
+    n, levels, lanes = mesh.n, mesh.levels, lane_count(number)
     for i in range((n + 1) * levels, mesh.cells):
         store(state.rho, i, as_number(1.0, number), number)
         store(state.s, i, as_number(1.0, number), number)
         store(state.phi, i, as_number(0.0, number), number)
-    rho_, s, phi, mu = state.rho, state.s, state.phi, load(work.start_mu, 0, number)
+    rho_, s, phi, mu = state.rho, state.s, state.phi, load(work.each.start_mu, 0, number)
     for j in range(n):
         start, end = load(work.first, j, number), load(work.last, j, number)
         potential = -load(work.slope, j, number)
@@ -127,15 +138,17 @@ def _fill(mesh: Mesh, flows: Flows, data: Data, state: State, work: Work, number
             store(rho_, i, rho, number)
             store(s, i, mu / rho, number)
             store(phi, i, potential, number)
-    state.y[:], state.slope[:] = 0.0, math.inf
+    for o in range(work.numbers):
+        store(state.y, o, as_number(0.0, number), number)
     for lane in range(lanes):
         if flows.exponent[lane] > STIFF_EXPONENT:
             for j in range(n):
                 i, last = j * lanes + lane, ((j + 2) * levels - 1) * lanes + lane
-                state.t[i] = work.start_mu[lane] / (data.ceiling[lane] - state.rho[last])
+                state.slope[i] = math.inf
+                state.t[i] = work.each.start_mu[lane] / (data.ceiling[lane] - state.rho[last])
 
 
-@kernel
+@inline_kernel
 def _bound_pressure(mesh: Mesh, flows: Flows, data: Data, pull: float, careful: bool, lane: int) -> float:
     """The ceiling of the new density, for stiff powers; the density up to which a start may go."""
     tau, exponent, length = flows.tau[lane], flows.exponent[lane], mesh.dx * (mesh.n - 1)
@@ -149,159 +162,172 @@ def _bound_pressure(mesh: Mesh, flows: Flows, data: Data, pull: float, careful: 
     return highest
 
 
-@kernel
-def _scales(
-    mesh: Mesh,
-    flows: Flows,
-    data: Data,
-    work: Work,
-    density: Array,
-    support: float,
-    pull: float,
-    careful: bool,
-    lane: int,
-    lanes: int,
-) -> float:
-    """The first potential, into ``slope``, and where ``mu`` and the rounding end; what ``mu`` begins with, at most."""
-    n, length, exponent, mean = mesh.n, mesh.dx * (mesh.n - 1), flows.exponent[lane], 0.0
+@inline_kernel
+def _scales(mesh: Mesh, flows: Flows, data: Data, work: Work, careful: bool, number: Any) -> None:
+    """The first potential, into ``slope``; where ``mu`` and the rounding end, and what ``mu`` begins with."""
+    n, length, lanes = mesh.n, mesh.dx * (mesh.n - 1), lane_count(number)
+    mean, support = as_number(0.0, number), _SUPPORT * load(work.each.top, 0, number)
     for j in range(n):
-        mean += density[j, lane] / n
-        work.slope[j * lanes + lane] = _slope(flows, max(density[j, lane], support), j, lane, lanes)
-    scale = max(min(_drive(mesh, density, work.slope, support, lane, lanes), length**2), _LEAST_SCALE * mesh.dx**2)
-    data.mu[lane] = flows.tol[lane] * mean * scale
-    least, largest, steepest = math.inf, -math.inf, 0.0
+        u = load(work.end, j, number)
+        mean += u / float(n)
+        store(work.u, j, maximum(u, support), number)
+    _slopes(mesh, flows, work.u, work.slope, number)
+    store(work.each.drive, 0, _drive(mesh, work, support, number), number)
+    _slopes(mesh, flows, work.last, work.slope, number)
+    least, largest, steepest = as_number(math.inf, number), as_number(-math.inf, number), as_number(0.0, number)
     for j in range(n):
-        slope = _slope(flows, work.last[j * lanes + lane], j, lane, lanes)
-        least, largest, steepest = min(least, slope), max(largest, slope), max(steepest, abs(slope))
-        work.slope[j * lanes + lane] = slope
-    data.rounding[lane] = _ROUNDING * data.mass[lane] * (max(exponent, 1.0) * steepest + pull)
-    scale = max(scale, largest - least)
-    reach = min(1.0, (_CAREFUL_REACH if careful else _REACH) * length**2 / scale)
+        slope = load(work.slope, j, number)
+        least, largest, steepest = minimum(least, slope), maximum(largest, slope), maximum(steepest, abs(slope))
+    store(work.each.mean, 0, mean, number)
+    store(work.each.range, 0, largest - least, number)
+    store(work.each.steepest, 0, steepest, number)
+    for lane in range(lanes):
+        scale = max(min(work.each.drive[lane], length**2), _LEAST_SCALE * mesh.dx**2)
+        data.mu[lane] = flows.tol[lane] * work.each.mean[lane] * scale
+        size = max(flows.exponent[lane], 1.0) * work.each.steepest[lane] + work.each.strength[lane]
+        data.rounding[lane] = _ROUNDING * data.mass[lane] * size
+        scale = max(scale, work.each.range[lane])
+        work.each.start_mu[lane] *= work.each.mean[lane] * scale
+        work.each.reach[lane] = min(1.0, (_CAREFUL_REACH if careful else _REACH) * length**2 / scale)
+    reach = load(work.each.reach, 0, number)
     for sublattice in range(mesh.sublattices):
-        total, count = 0.0, 0
+        total, count = as_number(0.0, number), 0
         for j in range(sublattice, n, mesh.sublattices):
-            total += work.slope[j * lanes + lane]
+            total += load(work.slope, j, number)
             count += 1
-        level = total / count
-        data.level[sublattice * lanes + lane] = level
+        level = total / float(count)
+        store(data.level, sublattice, level, number)
         for j in range(sublattice, n, mesh.sublattices):
-            i = j * lanes + lane
-            work.slope[i] = reach * (work.slope[i] - level)
-    return mean * scale
+            store(work.slope, j, reach * (load(work.slope, j, number) - level), number)
 
 
 @inline_kernel
-def _slope(flows: Flows, u: float, j: int, lane: int, lanes: int) -> float:
-    """``tau dE/drho`` at a node, without data."""
-    i = j * lanes + lane
-    pulled = internal_slope(u, flows.exponent[lane]) + flows.stiffness[lane] * u + flows.potential[i]
-    return float(flows.tau[lane] * pulled)
-
-
-@kernel
-def _drive(mesh: Mesh, density: Array, slope: Array, support: float, lane: int, lanes: int) -> float:
-    """The range of ``tau dE/drho`` over the support, and over what lies beside it and below it."""
-    lowest, highest = math.inf, -math.inf
+def _slopes(mesh: Mesh, flows: Flows, u: Array, slope: Array, number: Any) -> None:
+    """``tau dE/drho`` of a density, without data, into ``slope``."""
+    internal_slopes_in_lanes(u, flows.exponent, mesh.n, slope, number)
+    tau, stiffness = load(flows.tau, 0, number), load(flows.stiffness, 0, number)
     for j in range(mesh.n):
-        if density[j, lane] > support:
-            here = slope[j * lanes + lane]
-            highest = max(highest, here)
-            for near in range(max(j - 2, 0), min(j + 3, mesh.n)):
-                lowest = min(lowest, slope[near * lanes + lane])
+        pulled = load(slope, j, number) + stiffness * load(u, j, number) + load(flows.potential, j, number)
+        store(slope, j, tau * pulled, number)
+
+
+@inline_kernel
+def _drive(mesh: Mesh, work: Work, support: Any, number: Any) -> Any:
+    """The range of ``tau dE/drho``, which is ``slope``, over the support, and over what lies beside it and below it."""
+    lowest, highest = as_number(math.inf, number), as_number(-math.inf, number)
+    for j in range(mesh.n):
+        u, here = load(work.end, j, number), load(work.slope, j, number)
+        beside = here
+        for near in range(max(j - 2, 0), min(j + 3, mesh.n)):
+            beside = minimum(beside, load(work.slope, near, number))
+        highest = where_above(u, support, maximum(highest, here), highest)
+        lowest = where_above(u, support, minimum(lowest, beside), lowest)
     return highest - lowest
 
 
-@kernel
-def _pull(mesh: Mesh, flows: Flows, density: Array, data: Data, numbers: int, lane: int, lanes: int) -> float:
-    """The range of what potential and data add to ``tau dE/drho`` at the old density, at most."""
-    lowest, highest, first = math.inf, -math.inf, 0.0
+@inline_kernel
+def _pull(mesh: Mesh, flows: Flows, data: Data, work: Work, number: Any) -> None:
+    """The range of what potential and data add to ``tau dE/drho`` at the old density, at most, into ``strength``."""
+    numbers = work.numbers
+    lowest, highest = as_number(math.inf, number), as_number(-math.inf, number)
+    first = as_number(0.0, number)
     for j in range(mesh.n):
-        potential = flows.potential[j * lanes + lane]
-        lowest, highest = min(lowest, potential), max(highest, potential)
-        first += mesh.wx[j] * mesh.x[j] * density[j, lane]
+        potential = load(flows.potential, j, number)
+        lowest, highest = minimum(lowest, potential), maximum(highest, potential)
+        first += mesh.wx[j] * mesh.x[j] * load(work.end, j, number)
     total = highest - lowest
     for o in range(numbers):
-        at = o * lanes + lane
-        lowest, highest, misfit = math.inf, -math.inf, -data.square[at] * first * first - data.value[at]
+        square = load(data.square, o, number)
+        lowest, highest = as_number(math.inf, number), as_number(-math.inf, number)
+        misfit = -square * first * first - load(data.value, o, number)
+        bent = 2.0 * square * first
         for j in range(mesh.n):
-            i = (o * mesh.nodes + j) * lanes + lane
-            row = data.row[i] - 2.0 * data.square[at] * first * mesh.x[j]
-            lowest, highest = min(lowest, row), max(highest, row)
-            misfit += data.weighted_row[i] * density[j, lane]
-        total += abs(misfit) / data.theta[at] * (highest - lowest)
-    return float(flows.tau[lane] * total)
+            i = o * mesh.nodes + j
+            row = load(data.row, i, number) - bent * mesh.x[j]
+            lowest, highest = minimum(lowest, row), maximum(highest, row)
+            misfit += load(data.weighted_row, i, number) * load(work.end, j, number)
+        total += abs(misfit) / load(data.theta, o, number) * (highest - lowest)
+    store(work.each.strength, 0, load(flows.tau, 0, number) * total, number)
 
 
-@kernel
-def _keep_mass(mesh: Mesh, density: Array, start: Array, lane: int, lanes: int, sublattice: int) -> None:
+@inline_kernel
+def _keep_mass(mesh: Mesh, density: Array, start: Array, sublattice: int, number: Any) -> None:
     """Scale a density on one sublattice to the mass that the old density has there.
 
     A step keeps that mass, and a Newton step keeps what is linear: a start of the right mass has it for ever, however short
     the steps are.
     """
-    wanted, found = 0.0, 0.0
+    wanted, found = as_number(0.0, number), as_number(0.0, number)
     for j in range(sublattice, mesh.n, mesh.sublattices):
-        wanted += mesh.wx[j] * density[j, lane]
-        found += mesh.wx[j] * start[j * lanes + lane]
-    if wanted > 0.0:
-        for j in range(sublattice, mesh.n, mesh.sublattices):
-            start[j * lanes + lane] *= wanted / found
+        wanted += mesh.wx[j] * load(density, j, number)
+        found += mesh.wx[j] * load(start, j, number)
+    one = as_number(1.0, number)
+    factor = where_above(wanted, as_number(0.0, number), wanted / found, one)
+    for j in range(sublattice, mesh.n, mesh.sublattices):
+        store(start, j, load(start, j, number) * factor, number)
 
 
-@kernel
-def _measure_with(
-    mesh: Mesh, flows: Flows, density: Array, values: Array, mass: float, lane: int, numbers: int, data: Data
-) -> float:
-    """Rows, squares, values and weights of one problem's observations, as :mod:`.newton` defines them.
+@inline_kernel
+def _measure_with(mesh: Mesh, flows: Flows, values: Array, data: Data, work: Work, number: Any) -> None:
+    """Rows, squares, values and weights of the observations, as :mod:`.newton` defines them.
 
-    A step without data has rows and values 0, so that ``y`` stays 0. Returns what rounding in the observations is relative
-    to.
+    A step without data has rows and values 0, so that ``y`` stays 0. ``size`` becomes what rounding in the observations is
+    relative to.
     """
-    n, nodes, center = mesh.n, mesh.nodes, mesh.center
-    lanes = data.mu.size
-    size = 2.2250738585072014e-308
-    for o in range(numbers):
-        kind, value = flows.kind[o], values[o, lane]
-        missing = math.isnan(value)
-        constant, linear, quadratic, square, shift = 0.0, 0.0, 0.0, 0.0, 0.0
+    n, nodes, center, lanes = mesh.n, mesh.nodes, mesh.center, lane_count(number)
+    mass, size, zero = load(data.mass, 0, number), as_number(2.2250738585072014e-308, number), as_number(0.0, number)
+    for o in range(work.numbers):
+        kind = flows.kind[o]
+        for lane in range(lanes):
+            work.each.present[lane] = 0.0 if math.isnan(values[o, lane]) else 1.0
+        present = load(work.each.present, 0, number)
+        linear, quadratic, square, shift = zero, zero, zero, zero
         if kind == VARIANCE:
             # (5.7) = int x^2 u - (2 - M) B1^2 with moments about the origin, B1 = b + center M
             linear = 2.0 * center * (1.0 - (2.0 - mass) * mass)
-            quadratic, square, shift = 1.0, 2.0 - mass, center**2 * mass * (1.0 - (2.0 - mass) * mass)
+            square, shift = 2.0 - mass, center**2 * mass * (1.0 - (2.0 - mass) * mass)
+            quadratic = as_number(1.0, number)
         elif kind == MEAN:
-            linear, shift = 1.0 / mass, center
+            linear, shift = 1.0 / mass, as_number(center, number)
         elif kind != LINEAR:
-            quadratic, square = 1.0 / mass, 1.0 / mass**2
+            quadratic, square = 1.0 / mass, 1.0 / (mass * mass)
         for j in range(n):
-            at = (o * nodes + j) * lanes + lane
-            row = flows.footprint[at] if kind == LINEAR else constant + mesh.x[j] * (linear + mesh.x[j] * quadratic)
-            data.row[at] = 0.0 if missing else row
+            at = o * nodes + j
+            row = mesh.x[j] * (linear + mesh.x[j] * quadratic)
+            if kind == LINEAR:
+                row = load(flows.footprint, at, number)
+            store(data.row, at, present * row, number)
         for sublattice in range(mesh.sublattices):
-            shift += _centre_row(mesh, density, data.row, o, lane, lanes, sublattice)
+            shift += _centre_row(mesh, work.end, data.row, o, sublattice, number)
         for j in range(n):
-            at = (o * nodes + j) * lanes + lane
-            data.weighted_row[at] = mesh.wx[j] * data.row[at]
-            size += mesh.wx[j] * abs(data.row[at]) * density[j, lane]
-        at = o * lanes + lane
-        data.square[at] = 0.0 if missing else square
-        data.value[at] = 0.0 if missing else value - shift
-        data.theta[at] = 1.0 if missing else flows.theta[lane]
-        size += abs(data.value[at])
-    return size
+            at = o * nodes + j
+            row = load(data.row, at, number)
+            store(data.weighted_row, at, mesh.wx[j] * row, number)
+            size += mesh.wx[j] * abs(row) * load(work.end, j, number)
+        store(data.square, o, present * square, number)
+        store(data.value, o, shift, number)
+        for lane in range(lanes):
+            at = o * lanes + lane
+            missing = work.each.present[lane] == 0.0
+            data.value[at] = 0.0 if missing else values[o, lane] - data.value[at]
+            data.theta[at] = 1.0 if missing else flows.theta[lane]
+        size += abs(load(data.value, o, number))
+    store(data.size, 0, size, number)
 
 
-@kernel
-def _centre_row(mesh: Mesh, density: Array, row: Array, o: int, lane: int, lanes: int, sublattice: int) -> float:
+@inline_kernel
+def _centre_row(mesh: Mesh, density: Array, row: Array, o: int, sublattice: int, number: Any) -> Any:
     """Take the mean off the row of an observation on one sublattice; what that is of the measurement.
 
     The mass there is given, so that a constant measures nothing, and would only spoil the digits of the potential.
     """
-    total, weight, mass = 0.0, 0.0, 0.0
+    total, mass, weight = as_number(0.0, number), as_number(0.0, number), 0.0
     for j in range(sublattice, mesh.n, mesh.sublattices):
-        total += mesh.wx[j] * row[(o * mesh.nodes + j) * lanes + lane]
+        total += mesh.wx[j] * load(row, o * mesh.nodes + j, number)
+        mass += mesh.wx[j] * load(density, j, number)
         weight += mesh.wx[j]
-        mass += mesh.wx[j] * density[j, lane]
     mean = total / weight
     for j in range(sublattice, mesh.n, mesh.sublattices):
-        row[(o * mesh.nodes + j) * lanes + lane] -= mean
+        at = o * mesh.nodes + j
+        store(row, at, load(row, at, number) - mean, number)
     return mean * mass

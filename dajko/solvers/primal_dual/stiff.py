@@ -17,17 +17,17 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from dajko._numba import kernel
+from dajko._numba import inline_kernel
 from dajko.energy.internal import STIFF_EXPONENT
 from dajko.grid import Array
-from dajko.lanes import store
+from dajko.lanes import lane_count, store
 from dajko.solvers.primal_dual.layout import Data, Flows, Mesh, State, Work
 
 # A slope of a stiff power, times tau, that is small beside the square of the domain's length.
 _LITTLE = 1e-6
 
 
-@kernel
+@inline_kernel
 def stiff_slope(
     mesh: Mesh, flows: Flows, data: Data, state: State, work: Work, slope: float, bend: float, j: int, lane: int, lanes: int
 ) -> tuple[float, float]:
@@ -40,70 +40,70 @@ def stiff_slope(
     u, length = work.u[i], mesh.dx * (mesh.n - 1)
     predicted = max(state.slope[i], _LITTLE * length**2 / flows.tau[lane])
     below, t = data.ceiling[lane] - u, state.t[i] / flows.tau[lane]
-    work.bounded[lane] += below * state.t[i]
+    work.each.bounded[lane] += below * state.t[i]
     if u > data.pressed[lane]:
-        work.wrong[lane] += mesh.wx[j] * u * slope
+        work.each.wrong[lane] += mesh.wx[j] * u * slope
     work.lag[i] = 0.0
     if slope <= predicted:
         state.slope[i] = slope
         return slope + t, bend + t / below
     lag = math.log(exponent / (exponent - 1.0)) + (exponent - 1.0) * math.log(u) - math.log(predicted)
     state.slope[i], work.lag[i] = predicted, lag
-    work.wrong[lane] += mesh.wx[j] * u * (slope - predicted * (1.0 + lag))
+    work.each.wrong[lane] += mesh.wx[j] * u * (slope - predicted * (1.0 + lag))
     return predicted * (1.0 + lag) + t, predicted * (exponent - 1.0) / u + t / below
 
 
-@kernel
+@inline_kernel
 def aim_below_ceiling(mesh: Mesh, flows: Flows, data: Data, state: State, work: Work, aim: Any, number: Any) -> None:
     """Put into ``R1`` what brings the multipliers of the ceiling to where the next step aims."""
-    store(work.aim, 0, aim, number)
-    lanes = work.aim.size
+    store(work.each.aim, 0, aim, number)
+    lanes = lane_count(number)
     for lane in range(lanes):
         if flows.exponent[lane] > STIFF_EXPONENT:
             for j in range(mesh.n):
                 i, last = j * lanes + lane, ((j + 2) * mesh.levels - 1) * lanes + lane
-                work.r[last] += work.aim[lane] / (data.ceiling[lane] - work.u[i]) - state.t[i]
+                work.r[last] += work.each.aim[lane] / (data.ceiling[lane] - work.u[i]) - state.t[i]
 
 
-@kernel
-def falls_of_ceiling(mesh: Mesh, flows: Flows, data: Data, state: State, work: Work) -> None:
+@inline_kernel
+def falls_of_ceiling(mesh: Mesh, flows: Flows, data: Data, state: State, work: Work, number: Any) -> None:
     """The changes of the multipliers, and by how much these and ``ceiling - rho`` decrease relative to themselves, at most.
 
     Both have a positive floor, because they are divisors.
     """
-    lanes = work.aim.size
+    lanes = lane_count(number)
     for lane in range(lanes):
-        work.fall_rho[lane], work.fall_t[lane] = 1e-300, 1e-300
+        work.each.fall_rho[lane], work.each.fall_t[lane] = 1e-300, 1e-300
         if flows.exponent[lane] > STIFF_EXPONENT:
             for j in range(mesh.n):
                 i, last = j * lanes + lane, ((j + 2) * mesh.levels - 1) * lanes + lane
                 below, t = data.ceiling[lane] - work.u[i], state.t[i]
                 relative = work.q[last] / below
-                work.d_t[i] = work.aim[lane] / below - t + t * relative
-                work.fall_rho[lane] = max(work.fall_rho[lane], relative)
-                work.fall_t[lane] = max(work.fall_t[lane], -work.d_t[i] / t)
+                work.d_t[i] = work.each.aim[lane] / below - t + t * relative
+                work.each.fall_rho[lane] = max(work.each.fall_rho[lane], relative)
+                work.each.fall_t[lane] = max(work.each.fall_t[lane], -work.d_t[i] / t)
 
 
-@kernel
+@inline_kernel
 def advance_stiff(mesh: Mesh, flows: Flows, state: State, work: Work, step_rho: Any, step_t: Any, number: Any) -> None:
     """The multipliers of the ceiling after a step, and the slopes of stiff powers as the linearisation has them.
 
     A slope that falls becomes that of its density.
     """
-    store(work.step_rho, 0, step_rho, number)
-    store(work.step_t, 0, step_t, number)
-    lanes = work.aim.size
+    store(work.each.step_rho, 0, step_rho, number)
+    store(work.each.step_t, 0, step_t, number)
+    lanes = lane_count(number)
     for lane in range(lanes):
         if flows.exponent[lane] > STIFF_EXPONENT:
             for j in range(mesh.n):
                 i, last = j * lanes + lane, ((j + 2) * mesh.levels - 1) * lanes + lane
                 growth = work.lag[i] + (flows.exponent[lane] - 1.0) * work.q[last] * work.inverse[last]
-                growth *= work.step_rho[lane]
+                growth *= work.each.step_rho[lane]
                 state.slope[i] = state.slope[i] * (1.0 + growth) if growth > 0.0 else math.inf
-                state.t[i] += work.step_t[lane] * work.d_t[i]
+                state.t[i] += work.each.step_t[lane] * work.d_t[i]
 
 
-@kernel
+@inline_kernel
 def stiff_density(tau: float, exponent: float, pressure: float) -> float:
     """The density whose ``tau U'`` is a given number, for powers so stiff that Newton's method needs a bound; else infinite.
 
@@ -115,7 +115,7 @@ def stiff_density(tau: float, exponent: float, pressure: float) -> float:
     return highest
 
 
-@kernel
+@inline_kernel
 def level_off(mesh: Mesh, start: Array, highest: float, lane: int, lanes: int, sublattice: int) -> None:
     """Fill what stands above a density into what lies below it, on one sublattice."""
     above, below = 0.0, 0.0
