@@ -87,7 +87,8 @@ def check_time_scheme(scheme: object, solver: Solver, where: str = "time_scheme"
     if not (isinstance(scheme, str) and scheme in TIME_SCHEMES):
         raise InputError(f"{where} must be 'euler' or 'bdf2', got {shown(scheme)}")
     if scheme not in solver.time_schemes:
-        raise InputError(f"{where} {scheme} is for the solver quantile, got {solver.kind}")
+        able = " or ".join(kind for kind, known in Solver.kinds().items() if scheme in known.time_schemes)
+        raise InputError(f"{where} {scheme} is for the solver {able}, got {solver.kind}")
 
 
 @dataclass(frozen=True, eq=False)

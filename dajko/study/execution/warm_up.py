@@ -27,32 +27,38 @@ from dajko.study.execution.workers import Attendance
 _SAY = 15.0
 # Flows that march together in lanes, and one that goes alone.
 _TOGETHER, _ALONE = 8, 1
+# Levels that stand for any number above one.
+_SEVERAL = 2
 
 
 class Part(NamedTuple):
-    """Kernels that are compiled together: those of a solver on grids of a scheme, for so many flows."""
+    """Kernels that are compiled together: those of a solver on grids of a scheme with so many levels, for so many flows."""
 
     solver: Solver
     scheme: Scheme
+    levels: int
     flows: int
 
 
 def parts(plan: Plan) -> list[Part]:
     """What the cells of a plan need, but for solvers that are not dajko's; what takes longest comes first."""
-    found: dict[tuple[str, str, int], Part] = {}
+    found: dict[tuple[str, str, int, int], Part] = {}
     for point in plan.sweep.distinct("solver", "grid")[0].tolist():
         study = plan.studies[point]
+        # Finite volumes with one level have kernels of their own.
+        levels = 1 if study.grid.scheme == "centred" or study.grid.nt == 1 else _SEVERAL
         chain = (study.solver, *study.solver.then)
         for solver in chain:
             if ":" not in type(solver).word() and study.grid.scheme in solver.schemes:
                 for flows in (_TOGETHER, _ALONE) if solver is study.solver else (_ALONE,):
-                    found.setdefault((solver.kind, study.grid.scheme, flows), Part(solver, study.grid.scheme, flows))
+                    part = Part(solver, study.grid.scheme, levels, flows)
+                    found.setdefault((solver.kind, *part[1:]), part)
     return sorted(found.values(), key=lambda part: -part.flows)
 
 
 def warm_up(part: Part) -> None:
     """Compile the kernels of a part, or load them from the cache."""
-    grid = Grid(0.0, 1.0, 4, 1, scheme=part.scheme)
+    grid = Grid(0.0, 1.0, 4, part.levels, scheme=part.scheme)
     data = DataTerm(["mean"], [0.5], 1.0)
     for internal in (PorousMedium(2.0), Entropy()):
         trajectories([Flow(np.ones(grid.points), Energy(internal), grid, 1e-3, 1, data, part.solver)] * part.flows)
